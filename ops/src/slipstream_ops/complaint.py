@@ -1,0 +1,23 @@
+"""The one kind of error a user sees: what was being done, what was found, what to do next."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class Complaint(Exception):
+    """Something the user can act on. ``str()`` is the sentence; ``detail`` is quoted output (a server's, the project's), if any."""
+
+    def __init__(self, doing: str, found: str, next_step: str = "", detail: str = "") -> None:
+        self.doing, self.found, self.next_step, self.detail = doing, found, next_step, detail
+        sentence = f"While {doing}: {found.rstrip('.')}."
+        if next_step:
+            sentence += f" {next_step.rstrip('.')}."
+        super().__init__(sentence)
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that a mistyped ``word`` most likely meant, or None when nothing comes near."""
+    matches = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.5)
+    return matches[0] if matches else None
