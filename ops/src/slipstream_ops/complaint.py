@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class Complaint(Exception):
-    """Something the user can act on. ``str()`` is the sentence; ``detail`` is quoted output (a server's, the project's), if any."""
+    """Something the user can act on. ``str()`` is the sentence; ``detail`` is quoted output, if any."""
 
     def __init__(self, doing: str, found: str, next_step: str = "", detail: str = "") -> None:
         self.doing, self.found, self.next_step, self.detail = doing, found, next_step, detail

@@ -60,7 +60,7 @@ class Result:
 
 
 def run(command: Command) -> Result:
-    """Carry out ``command`` with its account's rights and wait for its end. Raises ``Complaint`` when it cannot start or does not end."""
+    """Carry out ``command`` with its account's rights; ``Complaint`` when it cannot start or does not end in time."""
     user = user_of(command.account)
     environment = {**os.environ, "PATH": search_path(), **command.environment}
     if user:
@@ -186,7 +186,7 @@ def fetch(probe: HttpProbe) -> httpx.Response:
 
 
 def find_fault(probe: Probe, is_running_since: Callable[[str], float | None] = lambda service: None) -> str | None:
-    """None when the probe succeeds, else what it met. ``is_running_since`` tells for how many seconds a service has been running."""
+    """None when the probe succeeds, else what it met. ``is_running_since``: seconds that a service has been running."""
     match probe:
         case HttpProbe():
             try:

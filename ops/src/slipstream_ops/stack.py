@@ -1,4 +1,4 @@
-"""The stack file ``slipstream.toml``: read once into a frozen ``StackFile``; refused with file, line and the nearest valid key."""
+"""The stack file ``slipstream.toml``, read once into a frozen ``StackFile``; refused with file, line and nearest valid key."""
 
 from __future__ import annotations
 
@@ -274,7 +274,8 @@ def _fields_at(keys: tuple[str, ...]) -> tuple[str, ...]:
 
 def find_line(text: str, keys: tuple[str, ...]) -> int:
     """Line (from 1) where ``keys`` is written; the section's header when the key itself is not, 1 when neither is."""
-    found, table = 1, ()
+    found = 1
+    table: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(), 1):
         stripped = line.strip()
         if header := re.match(r"^\[\[?\s*([^\]]+?)\s*\]\]?", stripped):

@@ -14,7 +14,7 @@ from workshop import make_stack, running_layers, temporary_folder
 
 
 class ProductContract:
-    """Subclass it as ``Test<Product>`` with ``layer`` and ``server``; override ``make_stack`` for what the product needs beside it."""
+    """Subclass it as ``Test<Product>`` with ``layer`` and ``server``; override ``make_stack`` where it needs more."""
 
     layer: ClassVar[str]
     server: ClassVar[str]

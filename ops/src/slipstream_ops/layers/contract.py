@@ -17,7 +17,7 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class File:
-    """One rendered file. ``path`` is absolute. A file with secrets has ``is_secret`` and is written 0600, owned by ``account``."""
+    """One rendered file, at an absolute path; with ``is_secret`` it is written 0600, owned by ``account``."""
 
     path: Path
     content: str
@@ -28,7 +28,7 @@ class File:
 
 @dataclass(frozen=True)
 class Command:
-    """A program to run to its end. ``why`` completes the sentence "while ..." in an error message ("checking the edge's configuration")."""
+    """A program to run to its end. ``why`` completes "while ..." in an error message ("checking the edge's configuration")."""
 
     argv: tuple[str, ...]
     why: str
