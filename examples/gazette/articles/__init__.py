@@ -1,0 +1,1 @@
+"""What the magazine publishes: articles with their sections, tags, authors and images."""

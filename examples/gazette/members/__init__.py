@@ -1,0 +1,1 @@
+"""Who reads with an account: register, log in, save articles."""

@@ -1,0 +1,1 @@
+"""The weekly letter: sign up, confirm, receive, leave."""

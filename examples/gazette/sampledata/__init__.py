@@ -1,0 +1,1 @@
+"""A whole magazine made up: the data that `manage.py generate` writes."""
