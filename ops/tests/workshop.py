@@ -100,6 +100,8 @@ def running(service: Service, log: Path) -> Iterator[subprocess.Popen[bytes]]:
                 service.probe, service.start_timeout_seconds, lambda name: 60.0, lambda: process.poll() is None
             )
             assert fault is None, f"{service.name} is not healthy: {fault}\n{log.read_text(errors='replace')}"
+            for command in service.after_start:
+                execution.run_or_complain(command)
             yield process
         finally:
             if process.poll() is None:

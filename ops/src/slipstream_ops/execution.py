@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,16 +153,17 @@ def make_folder(path: Path, account: str | None = None, mode: int = 0o755) -> No
 
 def exchange(what: Exchange) -> bytes:
     """Send the bytes, return the answer; OSError when nobody answers in time."""
-    if isinstance(what.to, Path):
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        target: str | tuple[str, int] = str(what.to)
-    else:
-        connection = socket.socket(socket.AF_INET6 if ":" in what.to[0] else socket.AF_INET, socket.SOCK_STREAM)
-        target = what.to
     deadline = time.monotonic() + what.timeout_seconds
-    with connection:
-        connection.settimeout(what.timeout_seconds)
-        connection.connect(target)
+    with ExitStack() as cleanup:
+        if isinstance(what.to, Path):
+            connection = cleanup.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            connection.settimeout(what.timeout_seconds)
+            connection.connect(str(what.to))
+        else:
+            connection = cleanup.enter_context(socket.create_connection(what.to, what.timeout_seconds))
+        if what.tls_name is not None:
+            tls = ssl.create_default_context().wrap_socket(connection, server_hostname=what.tls_name)
+            connection = cleanup.enter_context(tls)
         connection.sendall(what.send)
         answer = b""
         while what.until is None or what.until not in answer:

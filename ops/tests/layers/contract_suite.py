@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 from slipstream_ops import execution
-from slipstream_ops.layers.contract import Command, Exchange, HttpProbe, Signal, Sized
+from slipstream_ops.layers.contract import Command, Exchange, HttpProbe, Signal, Sized, Wait
 from slipstream_ops.placement import Stack, product_named
 from workshop import make_stack, running_layers, temporary_folder
 
@@ -113,3 +113,6 @@ class ProductContract:
                 execution.run_or_complain(action)
             case Exchange():
                 execution.exchange(action)
+            case Wait():
+                fault = execution.wait_for(action.probe, action.timeout_seconds, lambda name: 60.0)
+                assert fault is None, f"{action.why}: {fault}"

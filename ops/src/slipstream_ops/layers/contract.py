@@ -32,21 +32,25 @@ class Command:
 
     argv: tuple[str, ...]
     why: str
-    environment: Mapping[str, str] = NOTHING
+    environment: Mapping[str, str] = field(default=NOTHING, repr=False)  # may carry a password, as may stdin; argv never
     directory: Path | None = None
     account: str | None = None  # whose rights it runs with; None: the caller's
     timeout_seconds: float = 60.0
-    stdin: str = ""
+    stdin: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """Bytes sent to a TCP address or a unix socket, and the answer read until it ends or ``until`` is seen."""
+    """Bytes sent to a TCP address or a unix socket, and the answer read until it ends or ``until`` is seen.
+
+    With ``tls_name`` they travel in TLS, and the server's certificate must be valid for that name.
+    """
 
     to: Path | tuple[str, int]
-    send: bytes
+    send: bytes = field(repr=False)  # may carry a password
     until: bytes | None = None
     timeout_seconds: float = 2.0
+    tls_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,8 @@ class Service:
     ``account`` names the unprivileged user it runs as when the tool runs as root (``slipstream-<account>``); a service
     that must open privileged ports first sets ``drops_itself`` and does the switch in its own configuration.
     ``first`` are commands carried out before its start when ``unless_exists`` is missing (creating a database's files).
+    ``after_start`` are commands carried out after each start, once the probe succeeds and before any other service starts
+    (creating a database's users); each leaves alone what is already as it should be. The first failure ends the start.
     ``reads`` and ``writes`` are paths outside the state folder that its account must reach.
     """
 
@@ -144,6 +150,7 @@ class Service:
     folders: tuple[Path, ...] = ()  # made before the start, owned by the account, mode 0750 unless a socket lives there
     first: tuple[Command, ...] = ()
     unless_exists: Path | None = None
+    after_start: tuple[Command, ...] = ()
     reads: tuple[Path, ...] = ()
     writes: tuple[Path, ...] = ()
     stop_signal: str = "TERM"
@@ -191,11 +198,30 @@ class Requirement:
     places: tuple[str, ...] = field(default=())  # folders looked in beside PATH
 
 
+@dataclass(frozen=True)
+class Lent:
+    """A package that the project's processes need for this product; lent only when they have none of ``modules``."""
+
+    modules: tuple[str, ...]
+    requirement: str
+
+
 class Product(Protocol):
-    """The names a product package offers. ``stack`` and ``host`` are ``placement.Stack`` and ``placement.Host``."""
+    """The names a product package offers. ``stack`` and ``host`` are ``placement.Stack`` and ``placement.Host``.
+
+    Beside these, the products of some layers offer (ask with ``getattr``; absent means nothing to offer):
+
+    - ``offer(stack, host)`` (database, cache, broker, mail): the layer's entry of the overlay document in the form of
+      ``wire.OVERLAY_KEYS``, for the project's processes on ``host``; None when the project keeps what it has.
+    - ``preflight(stack, host)`` (``external`` products): tuple of ``Wait`` that must succeed on ``host`` before anything is
+      started, because nobody supervises what others run: an address that does not answer is told in one sentence.
+    - ``UNHURRIED`` (database): environment for processes of the project that no visitor waits for (migrations, management
+      commands, workers); it lifts the time limits that the database puts on a request's statements.
+    """
 
     TITLE: str
     REQUIREMENTS: tuple[Requirement, ...]
+    LENDS: tuple[Lent, ...]
 
     def endpoints(self, config: Any, host: Any) -> tuple[EndpointNeed, ...]: ...
     def sizes(self, stack: Any, host: Any) -> tuple[Sized, ...]: ...
