@@ -32,7 +32,7 @@ class Command:
 
     argv: tuple[str, ...]
     why: str
-    environment: Mapping[str, str] = field(default=NOTHING, repr=False)  # may carry a password, as may stdin; argv never
+    environment: Mapping[str, str] = field(default_factory=lambda: NOTHING, repr=False)  # may carry a password, as may stdin
     directory: Path | None = None
     account: str | None = None  # whose rights it runs with; None: the caller's
     timeout_seconds: float = 60.0
@@ -144,7 +144,7 @@ class Service:
     command: tuple[str, ...]
     account: str
     probe: Probe
-    environment: Mapping[str, str] = NOTHING
+    environment: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     directory: Path | None = None
     drops_itself: bool = False
     folders: tuple[Path, ...] = ()  # made before the start, owned by the account, mode 0750 unless a socket lives there
