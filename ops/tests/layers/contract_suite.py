@@ -88,7 +88,7 @@ class ProductContract:
         if self.recorded is None:
             assert self.product.vitals_sources.__doc__, "a product without vitals says why in a docstring"
             return
-        raw = (Path(__file__).parent / "recorded" / self.recorded).read_text()
+        raw = (Path(__file__).parent / "recorded" / self.recorded).read_bytes().decode()  # line ends as they were
         self.assert_recorded(self.product.parse(raw))
 
     def assert_recorded(self, vitals: Any) -> None:
