@@ -83,6 +83,9 @@ class SectionView(SubjectView):
     subject_model, lookup = Section, "section"
     template_name = "articles/section.html"
 
+    def get_context_data(self, **kwargs):
+        return super().get_context_data(current_section=self.subject, **kwargs)
+
 
 class TagView(SubjectView):
     subject_model, lookup = Tag, "tags"
@@ -118,7 +121,9 @@ class ArticleView(DetailView):
         self.object = self.get_object()
         if self.object.slug != kwargs["name"]:
             return redirect(self.object, permanent=True)
-        return self.render_to_response(self.get_context_data(related=self.object.related_articles()))
+        return self.render_to_response(
+            self.get_context_data(related=self.object.related_articles(), current_section=self.object.section)
+        )
 
 
 def count_reader(request, pk):
