@@ -230,3 +230,27 @@ def wait_for(
             return fault
         time.sleep(pause)
         pause = min(pause * 1.5, 0.25)
+
+
+def run_in_foreground(command: Command) -> int:
+    """Carry out ``command`` on the caller's own terminal (input, output, Ctrl-C go to it); its exit code."""
+    user = user_of(command.account)
+    environment = {**os.environ, "PATH": search_path(), **command.environment}
+    if user:
+        environment.update(HOME=user.pw_dir, USER=user.pw_name, LOGNAME=user.pw_name)
+    try:
+        process = subprocess.Popen(
+            command.argv,
+            cwd=command.directory,
+            env=environment,
+            user=user.pw_uid if user else None,
+            group=user.pw_gid if user else None,
+            extra_groups=_groups_of(user) if user else None,
+        )
+    except OSError as error:
+        raise Complaint(command.why, f"{command.argv[0]} cannot be run ({error.strerror})", "Check the path") from None
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue  # the program got it too and decides

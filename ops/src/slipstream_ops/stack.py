@@ -137,6 +137,10 @@ class Cache(Section):
     urls: tuple[str, ...] = ()
 
 
+OWN_DATABASE = "postgresql"
+"""The stack's own database where one is asked for without a name."""
+
+
 class Database(Section):
     server: str | None = None
     memory: Size | None = None

@@ -1,0 +1,1 @@
+"""TIME: the phases of a site's life. Nothing in here names a product."""

@@ -1,0 +1,1 @@
+"""Run: start, watch over, reload and stop the stack on this machine."""

@@ -1,0 +1,152 @@
+"""As root: lets each service's own user reach what it must read or write, through access control lists that can be taken back.
+
+A project under a private home (mode 0700) stays private: the service's user may pass through the folders above it (x, no
+listing), read the project, and write only where it was told to (uploads, an SQLite file). Nothing is made readable to others.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from slipstream_ops.complaint import Complaint
+from slipstream_ops.execution import ACCOUNT_PREFIX, is_root, run, run_or_complain, user_of, write_file
+from slipstream_ops.layers.contract import Command, File, Service
+from slipstream_ops.placement import State
+
+ACCOUNTS = ("edge", "accelerator", "app", "cache", "broker", "database", "mail")
+SKIPPED_FOLDERS = frozenset({".git", ".slipstream", "node_modules", "__pycache__"})
+"""Below a readable path these are never needed by a service, and large."""
+
+
+def ensure_accounts(accounts: Iterable[str] = ACCOUNTS) -> list[str]:
+    """Create the missing system users (root only); the names made."""
+    made = []
+    for account in accounts:
+        name = ACCOUNT_PREFIX + account
+        try:
+            pwd.getpwnam(name)
+        except KeyError:
+            run_or_complain(
+                Command(
+                    (
+                        "useradd",
+                        "--system",
+                        "--user-group",
+                        "--no-create-home",
+                        "--home-dir",
+                        "/nonexistent",
+                        "--shell",
+                        "/usr/sbin/nologin",
+                        name,
+                    ),
+                    f"creating the system user {name}",
+                )
+            )
+            made.append(name)
+    return made
+
+
+def grant_access(services: Iterable[Service], state: State) -> None:
+    """Give every service's user the access it needs; what was given is written down in ``access.json``."""
+    if not is_root():
+        return
+    given = _given(state)
+    for service in services:
+        user = user_of(service.account)
+        if user is None:
+            continue
+        for path in (state.root, state.run, *service.folders, *service.reads, *service.writes):
+            for folder in _closed_ancestors(path, user):
+                _grant(folder, user.pw_name, "x", given)
+        for path in service.reads:
+            for item in _unreadable(path, user):
+                _grant(item, user.pw_name, "rX", given)
+        for path in service.writes:
+            _open_for_writing(path, user, given)
+    write_file(File(state.root / "access.json", json.dumps(sorted(given)) + "\n"))
+
+
+def take_back_access(state: State) -> None:
+    """Remove every entry that ``grant_access`` made."""
+    for path, name in _given(state):
+        for kind in ("", "d:"):
+            run(Command(("setfacl", "-x", f"{kind}u:{name}", path), f"taking back access to {path}"))
+    (state.root / "access.json").unlink(missing_ok=True)
+
+
+def _given(state: State) -> set[tuple[str, str]]:
+    try:
+        return {(str(path), str(name)) for path, name in json.loads((state.root / "access.json").read_text())}
+    except (OSError, ValueError):
+        return set()
+
+
+def _grant(path: Path, name: str, rights: str, given: set[tuple[str, str]], default: bool = False) -> None:
+    command = ["setfacl", "-m", f"u:{name}:{rights}"]
+    if default:
+        command += ["-m", f"d:u:{name}:{rights}"]
+    result = run(Command((*command, str(path)), f"letting {name} reach {path}"))
+    if not result.succeeded:
+        raise Complaint(
+            f"letting {name} reach {path}",
+            "access control lists do not work there",
+            "Move the project to a folder that others may read (such as /srv), or run slipstream as an ordinary user",
+            result.transcript,
+        )
+    given.add((str(path), name))
+
+
+def _may(found: os.stat_result, user: pwd.struct_passwd, bits: int) -> bool:
+    """Whether plain permissions give ``user`` all of ``bits`` (4 read, 2 write, 1 pass)."""
+    if found.st_uid == user.pw_uid:
+        return (found.st_mode >> 6) & bits == bits
+    if found.st_gid == user.pw_gid:
+        return (found.st_mode >> 3) & bits == bits
+    return found.st_mode & bits == bits
+
+
+def _closed_ancestors(path: Path, user: pwd.struct_passwd) -> Iterator[Path]:
+    """Folders on the way to ``path`` (links followed) that the user may not pass."""
+    for start in {path.absolute(), path.resolve()}:
+        for folder in reversed([start, *start.parents]):
+            if folder.is_dir() and not _may(folder.stat(), user, 1):
+                yield folder
+
+
+def _unreadable(path: Path, user: pwd.struct_passwd) -> Iterator[Path]:
+    if not path.exists():
+        return
+    found = path.stat()
+    if stat.S_ISDIR(found.st_mode):
+        if not _may(found, user, 5):
+            yield path
+        for entry in os.scandir(path):
+            if entry.is_symlink() or (entry.is_dir(follow_symlinks=False) and entry.name in SKIPPED_FOLDERS):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _unreadable(Path(entry.path), user)
+            elif entry.is_file(follow_symlinks=False) and not _may(entry.stat(), user, 4):
+                yield Path(entry.path)
+    elif not _may(found, user, 4):
+        yield path
+
+
+def _open_for_writing(path: Path, user: pwd.struct_passwd, given: set[tuple[str, str]]) -> None:
+    if not path.exists():
+        path.mkdir(parents=True)
+    if path.is_file():
+        if not _may(path.stat(), user, 6):
+            _grant(path, user.pw_name, "rw", given)
+        return
+    if not _may(path.stat(), user, 7):
+        _grant(path, user.pw_name, "rwx", given, default=True)
+    for entry in os.scandir(path):
+        if entry.is_symlink() or entry.name in SKIPPED_FOLDERS:
+            continue
+        if entry.is_dir(follow_symlinks=False) and not _may(entry.stat(), user, 7):
+            _grant(Path(entry.path), user.pw_name, "rwx", given, default=True)
