@@ -164,7 +164,8 @@ def exchange(what: Exchange) -> bytes:
         if what.tls_name is not None:
             tls = ssl.create_default_context().wrap_socket(connection, server_hostname=what.tls_name)
             connection = cleanup.enter_context(tls)
-        connection.sendall(what.send)
+        if what.send:  # a server that speaks first may have answered and closed already
+            connection.sendall(what.send)
         answer = b""
         while what.until is None or what.until not in answer:
             connection.settimeout(max(0.001, deadline - time.monotonic()))
