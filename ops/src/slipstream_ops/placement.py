@@ -85,6 +85,7 @@ class Project:
     csrf_cookie: str = "csrftoken"
     language_cookie: str = "django_language"
     queues: tuple[str, ...] = ()  # further queues that the Celery application declares
+    result_backend: str = ""  # scheme of the Celery result backend ("redis", "rpc", "django-db")
     has_schedule: bool = False
     prefixes: tuple[Path, ...] = ()  # folders that the interpreter needs: base prefix, environment, packages
     runtime_version: str | None = None  # of slipstream, when the project has it installed itself
