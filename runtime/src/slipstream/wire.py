@@ -1,5 +1,9 @@
 """The words that the runtime and the tool speak to each other: names only, so that either side can read them alone."""
 
+from __future__ import annotations
+
+from typing import TypedDict
+
 VERSION = "0.1.0"
 """Version of both distributions; compared when the stack starts."""
 
@@ -20,6 +24,9 @@ BYPASS_PARAMETER = "slipstream-bypass"
 """Query parameter whose value is the bypass secret of the stack; removed before the application sees the URL."""
 
 # Environment of the project's processes ------------------------------------------------------------------------------
+APPLICATION_VARIABLE = "SLIPSTREAM_APPLICATION"
+"""``module:name`` of the project's own WSGI application, which ``slipstream.wsgi`` wraps."""
+
 SETTINGS_VARIABLE = "SLIPSTREAM_SETTINGS"
 """The project's own settings module, which ``slipstream.overlay`` imports and then changes."""
 
@@ -37,6 +44,7 @@ LAUNCH_MODULE = "slipstream.launch"
 SURVEY_MODULE = "slipstream.survey"
 ERROR_PAGES_MODULE = "slipstream.errorpages"
 SETTINGS_REPORT_MODULE = "slipstream.settingsreport"
+WSGI_MODULE = "slipstream.wsgi"
 
 # Overlay document ------------------------------------------------------------------------------------------------------
 OVERLAY_KEYS = (
@@ -49,7 +57,7 @@ OVERLAY_KEYS = (
     "database",  # {"alias": "default", "engine", "name", "user", "password", "host", "port", "pool_max"} or null
     "broker",  # {"url": str} or null
     "mail",  # {"host": str, "port": int} or null
-    "static_root",  # str: where collectstatic writes when the project names no STATIC_ROOT
+    "static_root",  # str: where collectstatic writes; the project's own STATIC_ROOT is not touched
     "project_root",  # str: folder of manage.py
     "bypass_secret",  # str
 )
@@ -62,3 +70,78 @@ QUEUES = ("high", "default", "low")
 
 HEALTH_PATH = "/.slipstream/health"
 """Answered by the edge's inner balancer: 200 while at least one app server is up."""
+
+# Survey ------------------------------------------------------------------------------------------------------------------
+PROBLEMS = (
+    "python_too_old",  # the interpreter cannot run the runtime
+    "django_missing",
+    "settings",  # the project's settings do not import
+    "setup",  # django.setup() fails: an application of the project does not load
+    "asgi_only",  # there is an ASGI application and no WSGI application
+    "no_wsgi",
+    "wsgi",  # the WSGI application is named but does not import
+    "celery",  # the stack file names a Celery application that does not import
+)
+"""Kinds of ``SurveyProblem``."""
+
+
+class SurveyProblem(TypedDict):
+    """Answer of ``slipstream.survey`` when the project cannot be run; exit code 1."""
+
+    problem: str  # one of PROBLEMS
+    message: str  # one sentence: what was found, in the project's own words
+    traceback: str  # the project's own error, only the project's frames; empty when there is none
+
+
+class SurveyDatabase(TypedDict):
+    """One entry of DATABASES, without its password."""
+
+    alias: str
+    vendor: str  # "sqlite", "postgresql", "mysql", "oracle" or "unknown"
+    engine: str
+    name: str
+    host: str
+    port: str
+    user: str
+    has_tables: bool | None  # SQLite: whether the file holds tables; others are not asked
+
+
+class SurveyModule(TypedDict):
+    """An extra module and where the project's interpreter would import it from."""
+
+    name: str
+    origin: str  # file or folder; empty for a built-in module
+
+
+class SurveyAnswer(TypedDict):
+    """Answer of ``slipstream.survey`` about a project that can be run; exit code 0."""
+
+    runtime_version: str  # of the runtime that answered
+    installed_runtime: str | None  # version of slipstream installed in the project's own environment
+    python_version: list[int]
+    django_version: str
+    settings: str
+    wsgi: str  # "module:name"
+    celery: str | None  # "module:name"
+    celery_note: str  # why a Celery application could not be looked into; empty when it could
+    queues: list[str]  # further queues that the Celery application declares
+    default_queue: str  # its task_default_queue; "celery" unless the project chose another
+    result_backend: str  # its scheme ("redis", "rpc", "django-db"), empty when results are not kept
+    has_schedule: bool
+    databases: list[SurveyDatabase]
+    static_url: str
+    static_root: str | None
+    static_storage: str  # dotted path of STORAGES["staticfiles"]
+    has_staticfiles: bool
+    media_url: str
+    media_root: str | None
+    session_cookie: str
+    csrf_cookie: str
+    language_cookie: str
+    installed: list[SurveyModule]  # of the modules asked about, those that can be imported
+    prefix: str
+    base_prefix: str
+    paths: list[str]  # existing folders of the interpreter's search path, the project's own packages among them
+    template_backends: list[str]
+    error_templates: list[int]  # statuses of ERROR_PAGES whose template exists
+    debug: bool  # the project's own DEBUG

@@ -1,0 +1,39 @@
+"""One shared cache, as several logical ones that can be bumped separately (blueprint D3)."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any
+
+from slipstream.overlay.change import Change, Settings, change, value_of
+from slipstream.overlay.offer import Offer
+
+LOGICAL = ("pages", "fragments", "queries", "sessions")
+"""Beside ``default``: each with its own key prefix, so that raising one VERSION empties one of them."""
+
+REPLACED = ("django.core.cache.backends.locmem.LocMemCache", "django.core.cache.backends.dummy.DummyCache")
+"""Not caches of a site: every process has its own, or nothing is kept. Any other choice of the project is kept."""
+
+
+def backend() -> str:
+    """The runtime's backend, which survives faults and stampedes; Django's own while the runtime has none."""
+    return "slipstream.caches.RedisCache" if find_spec("slipstream.caches") else "django.core.cache.backends.redis.RedisCache"
+
+
+def place_caches(settings: Settings, offer: Offer) -> list[Change]:
+    if not offer.cache_urls:
+        return []
+    caches: dict[str, dict[str, Any]] = dict(value_of(settings, "CACHES"))
+    location: str | list[str] = offer.cache_urls[0] if len(offer.cache_urls) == 1 else list(offer.cache_urls)
+    default = caches.get("default", {"BACKEND": REPLACED[0]})
+    if default.get("BACKEND") in REPLACED:
+        kept = {key: default[key] for key in ("TIMEOUT", "KEY_PREFIX", "VERSION", "KEY_FUNCTION") if key in default}
+        caches["default"] = {**kept, "BACKEND": backend(), "LOCATION": location}
+    for name in LOGICAL:
+        caches.setdefault(name, {"BACKEND": backend(), "LOCATION": location, "KEY_PREFIX": name})
+    return change(
+        settings,
+        "CACHES",
+        caches,
+        "the stack's cache, shared by all processes; pages, fragments, queries and sessions can be bumped one by one",
+    )
