@@ -1,0 +1,33 @@
+"""Django's system check for the CACHES entries of slipstream: a mistake is told at start, not at the first request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from slipstream.lifetimes import UnknownLifetime, all_lifetimes
+
+
+def check_caches(app_configs: Any = None, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Return an error for each CACHES entry of slipstream that cannot be used, and for a lifetime that is no number.
+
+    No server is asked: one that is away must not keep the site from starting.
+    """
+    errors: list[checks.CheckMessage] = []
+    for alias, entry in settings.CACHES.items():
+        if not str(entry.get("BACKEND", "")).startswith("slipstream."):
+            continue
+        params = {name: value for name, value in entry.items() if name not in ("BACKEND", "LOCATION")}
+        try:
+            import_string(entry["BACKEND"])(entry.get("LOCATION", ""), params)
+        except (ImproperlyConfigured, UnknownLifetime, ImportError, ValueError) as error:
+            errors.append(checks.Error(f'CACHES["{alias}"]: {error}', id="slipstream.caches.E001"))
+    try:
+        all_lifetimes()
+    except UnknownLifetime as error:
+        errors.append(checks.Error(str(error), id="slipstream.caches.E002"))
+    return errors
