@@ -19,7 +19,7 @@ from slipstream_ops.placement import State
 
 
 def runtime_folder(state: State) -> Path:
-    return state.lent / "runtime"
+    return state.lent / "slipstream"
 
 
 def packages_folder(state: State) -> Path:

@@ -82,6 +82,7 @@ def _project_of(root: Path, interpreter: Interpreter, answer: dict[str, Any]) ->
             )
         ),
         runtime_version=interpreter.runtime,
+        result_backend=answer["result_backend"],
     )
 
 

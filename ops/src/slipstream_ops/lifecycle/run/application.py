@@ -25,7 +25,7 @@ STATIC_SECONDS = 600.0
 def program(stack: Stack, host: Host, module: str, arguments: Sequence[str], why: str, timeout_seconds: float = 120.0) -> Command:
     """A program in the project's interpreter, with the stack's settings in force."""
     product: Any = product_named("application", stack.server_of("application") or "")
-    environment: Mapping[str, str] = product.environment(stack, host)
+    environment: Mapping[str, str] = {**product.environment(stack, host), **unhurried(stack)}
     return Command(
         (str(stack.project.python), "-m", LAUNCH_MODULE, module, *arguments),
         why,
@@ -34,6 +34,12 @@ def program(stack: Stack, host: Host, module: str, arguments: Sequence[str], why
         account=ACCOUNT,
         timeout_seconds=timeout_seconds,
     )
+
+
+def unhurried(stack: Stack) -> Mapping[str, str]:
+    """Variables that lift the database's limits on a request's statements: nobody waits for a page here."""
+    product: Any = product_named("database", stack.server_of("database") or "external")
+    return getattr(product, "UNHURRIED", {})
 
 
 def manage(stack: Stack, host: Host, arguments: Sequence[str], why: str, timeout_seconds: float = 120.0) -> Command:

@@ -17,7 +17,8 @@ OFFERING_LAYERS = ("cache", "database", "broker", "mail")
 def offer_of(stack: Stack, host: Host, layer: str) -> dict[str, Any] | None:
     """What the product of ``layer`` offers to processes on ``host``; None where the project's own settings stay."""
     server = stack.server_of(layer)
-    if server is None or not any(layer in one.layers for one in stack.hosts):
+    is_placed = server == "external" or any(layer in one.layers for one in stack.hosts)
+    if server is None or not is_placed:
         return None
     offer = getattr(product_named(layer, server), "offer", None)
     return offer(stack, host) if offer else None
