@@ -19,7 +19,7 @@ def _search_full_text(articles, text):
     query = SearchQuery(text, config="english", search_type="websearch")
     # Matching uses the index on the whole text. Ranking has no index: by headline and standfirst it stays affordable.
     return (
-        articles.annotate(document=search_document(), rank=SearchRank(search_document(with_body=False), query))
+        articles.alias(document=search_document(), rank=SearchRank(search_document(with_body=False), query))
         .filter(document=query)
         .order_by("-rank", "-published_at")
     )

@@ -5,4 +5,4 @@ from django.urls import path
 from . import views
 
 app_name = "comments"
-urlpatterns = [path("story/<int:pk>/comment/", views.post_comment, name="post")]
+urlpatterns = [path("comments/<int:pk>/", views.post_comment, name="post")]

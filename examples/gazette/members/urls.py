@@ -13,6 +13,7 @@ urlpatterns = [
     path("account/login/", auth_views.LoginView.as_view(template_name="members/login.html"), name="login"),
     path("account/logout/", auth_views.LogoutView.as_view(), name="logout"),
     path("account/saved/", views.SavedView.as_view(), name="saved"),
+    path("account/saved/<int:pk>/", views.toggle_saved, name="toggle-saved"),
     path(
         "account/password/forgotten/",
         auth_views.PasswordResetView.as_view(
@@ -35,5 +36,4 @@ urlpatterns = [
         name="password-new",
     ),
     path("members/<str:username>/", views.MemberView.as_view(), name="member"),
-    path("story/<int:pk>/save/", views.toggle_saved, name="toggle-saved"),
 ]

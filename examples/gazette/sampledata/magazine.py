@@ -112,7 +112,9 @@ class Magazine:
 
     def _write_images(self):
         """One picture of every style for every section, in its colours, with its thumbnails."""
-        wanted = [(slug, style) for slug in self.section_slugs for style in covers.STYLES]
+        wanted = [
+            (slug, style) for slug in self.section_slugs for style in list(covers.STYLES)[: self.scale.pictures_per_section]
+        ]
         self.images_of_section = {slug: [] for slug in self.section_slugs}
         with self.progress.stage("images", len(wanted)) as advance, ThreadPoolExecutor(2) as pool:
 
@@ -144,9 +146,9 @@ class Magazine:
         self.member_ids = range(first_pk, first_pk + self.scale.members)
 
         def rows():
-            for pk in self.member_ids:
+            for k, pk in enumerate(self.member_ids, 1):
                 name = self.writer.name_person()
-                username = f"{slugify(name).replace('-', '.')}.{pk}"
+                username = f"{slugify(name).replace('-', '.')}.{k}"
                 joined = self._at_hour(-1 - self.scale.days * self.rng.random() ** 1.3, chances.COMMENTING_HOURS)
                 about = self.writer.write_biography(name.split()[0]) if self.rng.random() < 0.12 else ""
                 about = about.replace("The Gazette", "a paper")
@@ -200,7 +202,7 @@ class Magazine:
                 self.words.append(words)
                 title = writer.write_headline(slug, words)
                 is_lead = k == last_lead or rng.random() < 0.015
-                has_image = is_lead or rng.random() < 0.88
+                has_image = is_lead or rng.random() < 0.94
                 yield (
                     k + 1,
                     title,

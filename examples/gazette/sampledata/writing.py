@@ -133,6 +133,15 @@ class Writer:
             for slug, section in self.sections.items()
         }
 
+        self.bags = {}
+
+    def _take(self, bag, options):
+        """Draw without putting back until all were drawn, so that neighbours in a list differ."""
+        left = self.bags.get(bag)
+        if not left:
+            left = self.bags[bag] = self.rng.sample(options, len(options))
+        return left.pop()
+
     def name_person(self):
         return f"{self.rng.choice(self.names['first'])} {self.rng.choice(self.names['last'])}"
 
@@ -140,7 +149,8 @@ class Writer:
         """The people, places and things of one article."""
         rng, section = self.rng, self.sections[section_slug]
         place, other = rng.sample(self.names["places"], 2)
-        last, role, subject = rng.choice(self.names["last"]), rng.choice(section["roles"]), rng.choice(section["subjects"])
+        last, role = rng.choice(self.names["last"]), rng.choice(section["roles"])
+        subject = self._take((section_slug, "subjects"), section["subjects"])
         return Drawn(
             rng,
             place=place,
@@ -155,10 +165,10 @@ class Writer:
         )
 
     def write_headline(self, section_slug, words):
-        return _capitalise(self.rng.choice(self.headlines[section_slug]).format_map(words))
+        return _capitalise(self._take((section_slug, "headlines"), self.headlines[section_slug]).format_map(words))
 
     def write_standfirst(self, section_slug, words):
-        return _capitalise(self.rng.choice(self.standfirsts[section_slug]).format_map(words))
+        return _capitalise(self._take((section_slug, "standfirsts"), self.standfirsts[section_slug]).format_map(words))
 
     def write_body(self, section_slug, words):
         """Six to thirteen blocks in the editors' plain-text form; no sentence comes twice."""
