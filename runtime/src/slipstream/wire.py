@@ -43,6 +43,7 @@ OVERLAY_MODULE = "slipstream.overlay"
 LAUNCH_MODULE = "slipstream.launch"
 SURVEY_MODULE = "slipstream.survey"
 ERROR_PAGES_MODULE = "slipstream.errorpages"
+COPYING_MODULE = "slipstream.database.copying"
 SETTINGS_REPORT_MODULE = "slipstream.settingsreport"
 WSGI_MODULE = "slipstream.wsgi"
 
@@ -145,3 +146,29 @@ class SurveyAnswer(TypedDict):
     template_backends: list[str]
     error_templates: list[int]  # statuses of ERROR_PAGES whose template exists
     debug: bool  # the project's own DEBUG
+
+
+# Copy of an SQLite project's data -----------------------------------------------------------------------------------------
+class CopyProblem(TypedDict):
+    """Answer of ``slipstream.database.copying`` when nothing was copied; exit code 1."""
+
+    message: str  # what was found, what to do next
+    details: list[str]  # tables, rows and columns that it is about
+
+
+class LeftBehind(TypedDict):
+    """A table of the original that holds rows but that no model of the project describes."""
+
+    table: str
+    rows: int
+
+
+class CopyAnswer(TypedDict):
+    """Answer of ``slipstream.database.copying`` when all data is there; exit code 0."""
+
+    copied: bool  # False: it had been copied before, nothing was changed
+    tables: int
+    rows: int
+    left_behind: list[LeftBehind]
+    original_sha256: str
+    original_has_changed: bool  # since it was copied
