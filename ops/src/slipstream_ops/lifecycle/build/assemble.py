@@ -44,8 +44,10 @@ class Assembled:
 def locate(wishes: Wishes) -> tuple[Path, StackFile]:
     """The project's folder and its stack file, command line applied."""
     root = discovery.find_project_root(wishes.project or Path.cwd())
-    written = wishes.config or root / FILE_NAME
-    config = read_stack_file(written if wishes.config or written.exists() else None)
+    remembered = state.remembered_wish(state.locate_state(root), "config")
+    told = wishes.config.absolute() if wishes.config else Path(remembered) if remembered else None
+    written = told or root / FILE_NAME
+    config = read_stack_file(written if told or written.exists() else None)
     if wishes.port is not None:
         edge = Edge.model_validate({**config.edge.model_dump(), "port": wishes.port})
         config = config.model_copy(update={"edge": edge})
@@ -55,7 +57,8 @@ def locate(wishes: Wishes) -> tuple[Path, StackFile]:
 def assemble(wishes: Wishes, *, is_running: bool = False) -> Assembled:
     """Resolve everything. Writes only into the state folder (ports, secrets, the lent runtime). Raises ``Complaint``."""
     root, config = locate(wishes)
-    python = discovery.find_interpreter(root, wishes.python or config.project.python)
+    remembered = state.remembered_wish(state.locate_state(root), "python")
+    python = discovery.find_interpreter(root, wishes.python or config.project.python or remembered)
     settings = discovery.find_settings(root, config.project.settings, wishes.ask)
     host = hosts.this_machine(config.host)
     opened = state.open_state(root)
@@ -72,6 +75,9 @@ def assemble(wishes: Wishes, *, is_running: bool = False) -> Assembled:
     assigned = ports.assign(_needs(draft, host), host, config.edge.address, opened, is_running)
     stack = replace(draft, endpoints=assigned.endpoints)
     wanted = tuple(item for _, product in products_on(stack, host) for item in getattr(product, "LENDS", ()))
+    for name, wish in (("python", wishes.python), ("config", wishes.config)):
+        if wish:
+            state.remember_wish(opened, name, str(Path(wish).expanduser().absolute()))
     return Assembled(stack, assigned.notes + notes_about(project, config), lending.missing_packages(found, wanted), found)
 
 

@@ -36,6 +36,7 @@ def check_all(stack: Stack, host: Host) -> list[Checked]:
         aside.chmod(0o755)
         state = replace(stack.state, root=aside, run=aside / "run")
         make_folder(state.run)
+        (aside / stack.state.lent.name).symlink_to(stack.state.lent)
         endpoints = {
             key: replace(e, socket=state.run / e.socket.relative_to(stack.state.run)) if e.socket else e
             for key, e in stack.endpoints.items()

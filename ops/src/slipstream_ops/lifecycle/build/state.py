@@ -92,6 +92,23 @@ def locked(state: State, doing: str) -> Iterator[None]:
         yield
 
 
+def remember_wish(state: State, name: str, value: str) -> None:
+    """Keep what ``up`` was told (an interpreter, a stack file), so that later verbs need not be told again."""
+    write_file(File(state.root / "told.json", json.dumps({**_told(state), name: value}) + "\n"))
+
+
+def remembered_wish(state: State, name: str) -> str | None:
+    return _told(state).get(name)
+
+
+def _told(state: State) -> dict[str, str]:
+    try:
+        found = json.loads((state.root / "told.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def keep_secrets(state: State) -> Secrets:
     """The stack's secrets, generated once into ``secrets.env`` (mode 0600) and kept from then on."""
     path = state.root / "secrets.env"

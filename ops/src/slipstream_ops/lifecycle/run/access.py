@@ -67,7 +67,8 @@ def grant_access(services: Iterable[Service], state: State) -> None:
             for item in _unreadable(path, user):
                 _grant(item, user.pw_name, "rX", given)
         for path in service.writes:
-            _open_for_writing(path, user, given)
+            is_above_code = state.root.parent == path or path in state.root.parent.parents
+            _open_for_writing(path, user, given, with_everything_below=not is_above_code)
     write_file(File(state.root / "access.json", json.dumps(sorted(given)) + "\n"))
 
 
@@ -136,7 +137,8 @@ def _unreadable(path: Path, user: pwd.struct_passwd) -> Iterator[Path]:
         yield path
 
 
-def _open_for_writing(path: Path, user: pwd.struct_passwd, given: set[tuple[str, str]]) -> None:
+def _open_for_writing(path: Path, user: pwd.struct_passwd, given: set[tuple[str, str]], with_everything_below: bool) -> None:
+    """Uploads are opened with all folders below; a folder that holds the project's code (SQLite beside it) only itself."""
     if not path.exists():
         path.mkdir(parents=True)
     if path.is_file():
@@ -145,8 +147,6 @@ def _open_for_writing(path: Path, user: pwd.struct_passwd, given: set[tuple[str,
         return
     if not _may(path.stat(), user, 7):
         _grant(path, user.pw_name, "rwx", given, default=True)
-    for entry in os.scandir(path):
-        if entry.is_symlink() or entry.name in SKIPPED_FOLDERS:
-            continue
-        if entry.is_dir(follow_symlinks=False) and not _may(entry.stat(), user, 7):
-            _grant(Path(entry.path), user.pw_name, "rwx", given, default=True)
+    for entry in os.scandir(path) if with_everything_below else ():
+        if entry.is_dir(follow_symlinks=False) and entry.name not in SKIPPED_FOLDERS:
+            _open_for_writing(Path(entry.path), user, given, with_everything_below)

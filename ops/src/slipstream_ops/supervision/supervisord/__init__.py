@@ -55,7 +55,7 @@ def render(services: Iterable[Service], host: Host, state: State) -> File:
     programs = [
         {
             "service": service,
-            "command": _escape(shlex.join(service.command)),
+            "command": shlex.join(service.command).replace("%", "%%"),
             "environment": ",".join(f'{name}="{_escape(value)}"' for name, value in sorted(_environment(service).items())),
             "user": ACCOUNT_PREFIX + service.account if host.is_root and not service.drops_itself else None,
             "directory": service.directory or state.root,
@@ -90,7 +90,7 @@ def _environment(service: Service) -> dict[str, str]:
 
 
 def _escape(text: str) -> str:
-    """supervisord expands %-expressions, and a quote ends a value."""
+    """For a quoted value: supervisord expands %-expressions, and a quote ends it."""
     return text.replace("%", "%%").replace('"', '\\"')
 
 

@@ -11,7 +11,7 @@ from slipstream import wire
 from slipstream_ops.layers.broker.vitals import BrokerVitals
 from slipstream_ops.layers.cache.redis.resp import decode, first_info, number_in
 from slipstream_ops.layers.cache.redis.server import MAX_CLIENTS, REQUIREMENTS, RedisServer
-from slipstream_ops.layers.contract import Action, Command, EndpointNeed, File, Service, Sized, VitalsSource
+from slipstream_ops.layers.contract import Action, Command, EndpointNeed, File, Lent, Service, Sized, VitalsSource
 from slipstream_ops.layers.templates import fill
 from slipstream_ops.placement import Host, Stack
 from slipstream_ops.sizing import share_of
@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 TITLE = "Redis"
+LENDS = (Lent(("redis",), "redis>=5"), Lent(("hiredis",), "hiredis>=3"))
 SMALLEST_MEGABYTES = 32
 CELERY_DEFAULT_QUEUE = "celery"  # of tasks that a project routes nowhere
 UNACKNOWLEDGED = "unacked"  # hash in which Celery's Redis transport keeps what workers took

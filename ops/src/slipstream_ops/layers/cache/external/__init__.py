@@ -7,11 +7,23 @@ from typing import Any
 from slipstream_ops.layers.cache import redis
 from slipstream_ops.layers.cache.redis.remote import exchange_with, wait_for_answer
 from slipstream_ops.layers.cache.vitals import CacheVitals
-from slipstream_ops.layers.contract import Action, Command, EndpointNeed, File, Requirement, Service, Sized, VitalsSource, Wait
+from slipstream_ops.layers.contract import (
+    Action,
+    Command,
+    EndpointNeed,
+    File,
+    Lent,
+    Requirement,
+    Service,
+    Sized,
+    VitalsSource,
+    Wait,
+)
 from slipstream_ops.placement import Host, Stack
 from slipstream_ops.stack import StackFile
 
 TITLE = "external cache"
+LENDS = (Lent(("redis",), "redis>=5"), Lent(("hiredis",), "hiredis>=3"))
 REQUIREMENTS: tuple[Requirement, ...] = ()
 
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from slipstream_ops.layers.cache.redis.resp import decode, first_info, number_in
 from slipstream_ops.layers.cache.redis.server import MAX_CLIENTS, REQUIREMENTS, RedisServer, is_local_to
 from slipstream_ops.layers.cache.vitals import CacheVitals
-from slipstream_ops.layers.contract import Action, Command, EndpointNeed, File, Service, Sized, VitalsSource
+from slipstream_ops.layers.contract import Action, Command, EndpointNeed, File, Lent, Service, Sized, VitalsSource
 from slipstream_ops.layers.templates import fill
 from slipstream_ops.placement import Host, Stack
 from slipstream_ops.sizing import share_of
@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 TITLE = "Redis"
+LENDS = (Lent(("redis",), "redis>=5"), Lent(("hiredis",), "hiredis>=3"))
 SMALLEST_MEGABYTES = 16
 
 

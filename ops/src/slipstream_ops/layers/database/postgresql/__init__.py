@@ -14,6 +14,7 @@ from slipstream_ops.layers.contract import (
     CommandProbe,
     EndpointNeed,
     File,
+    Lent,
     Service,
     Signal,
     VitalsSource,
@@ -44,6 +45,7 @@ __all__ = [
 ]
 
 TITLE = "PostgreSQL"
+LENDS = (Lent(("psycopg",), "psycopg[binary,pool]>=3.2"), Lent(("psycopg_pool",), "psycopg_pool>=3.2"))
 IDLE_IN_TRANSACTION_SECONDS = 600  # for those whom no visitor waits for; a request's limit is far shorter
 UNHURRIED = {"PGOPTIONS": f"-c statement_timeout=0 -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_SECONDS}s"}
 
