@@ -36,7 +36,8 @@ def wishes_of(
 ) -> Wishes:
     """What was typed; questions are asked only when somebody sits at a terminal."""
     ask = choose if sys.stdin.isatty() and sys.stderr.isatty() else None
-    return Wishes(project, config, python, port, copy_database, ask)
+    told = str(Path(python).expanduser().absolute()) if python else None
+    return Wishes(project, config, told, port, copy_database, ask)
 
 
 def choose(question: str, candidates: Sequence[str]) -> str:

@@ -1,0 +1,1 @@
+"""Timings and ratios, measured side by side; never asserted in tests."""
