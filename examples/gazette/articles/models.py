@@ -83,7 +83,8 @@ class Image(models.Model):
         """Save, and have the thumbnails made in the background when the file is a new one."""
         from .tasks import make_thumbnails  # the task needs this module
 
-        is_new_file = bool(self.file) and not self.file._committed
+        stored_name = Image.objects.filter(pk=self.pk).values_list("file", flat=True).first()
+        is_new_file = bool(self.file) and self.file.name != stored_name
         if is_new_file:
             self.thumbnails_made_at = None
         super().save(*args, **kwargs)

@@ -20,6 +20,7 @@ class AccountForm(forms.ModelForm):
     class Meta:
         model = Member
         fields = ["display_name", "email", "about"]
+        widgets = {"about": forms.Textarea(attrs={"rows": 4})}
 
 
 class BackgroundPasswordResetForm(PasswordResetForm):

@@ -15,6 +15,10 @@ class Member(AbstractUser):
 
     REQUIRED_FIELDS = ["email", "display_name"]
 
+    class Meta(AbstractUser.Meta):
+        verbose_name = "member"
+        verbose_name_plural = "members"
+
     def __str__(self):
         return self.display_name or self.username
 

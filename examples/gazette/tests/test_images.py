@@ -45,6 +45,13 @@ class ThumbnailTests(SiteTestCase):
         image.refresh_from_db()
         self.assertIn("other", image.card_url)
 
+    def test_a_file_that_a_program_stores_gets_thumbnails_too(self):
+        image = Image(description="A blue square")
+        with self.captureOnCommitCallbacks(execute=True):
+            image.file.save("stored.png", make_upload())
+        image.refresh_from_db()
+        self.assertIn("/thumbnails/card/", image.card_url)
+
     def test_a_task_for_an_image_that_is_gone_does_nothing(self):
         make_thumbnails.delay(424242)
 

@@ -89,8 +89,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "verbose_name": "user",
-                "verbose_name_plural": "users",
+                "verbose_name": "member",
+                "verbose_name_plural": "members",
                 "abstract": False,
             },
             managers=[
