@@ -56,7 +56,7 @@ class CacheServer:
         if self.product == "redis":
             command = [binary, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.directory)]
         else:
-            command = [binary, "-p", str(self.port), "-l", "127.0.0.1", "-u", "nobody", "-m", "64"]
+            command = [binary, "-p", str(self.port), "-l", "127.0.0.1", "-u", "nobody", "-m", "64", "-c", "4096"]
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         wait_until(lambda: is_listening(self.port), f"{self.product} answers on {self.port}")

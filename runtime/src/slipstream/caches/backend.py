@@ -57,7 +57,7 @@ class SurvivingCache(BaseCache):  # type: ignore[misc]  # Django carries no type
         entry = {name.upper(): value for name, value in params.items()}
         self.options = read_options(entry, self.connection_names, backend)
         servers = read_servers(location, self.default_location, backend)
-        if isinstance(entry.get("TIMEOUT"), str):
+        if isinstance(entry.get("TIMEOUT"), str) and not entry["TIMEOUT"].strip().isdigit():
             entry["TIMEOUT"] = to_seconds(entry["TIMEOUT"])
         super().__init__(entry | {"OPTIONS": {}})
         self.scope = Scope(self.key_prefix)
@@ -66,7 +66,6 @@ class SurvivingCache(BaseCache):  # type: ignore[misc]  # Django carries no type
         self.herd = Herd(self)
         self._only = self.drivers[0] if len(self.drivers) == 1 else None
         self._ranks = [] if self._only else _ranks_of(tuple(driver.name for driver in self.drivers))
-        self._has_own_key_func = self.key_func is not default_key_func
         spread = self.options.jitter / (JITTER_STEPS - 1)
         # From 1 down to 1 - jitter, never longer than asked for: a session or a one-time code must not outlive its promise.
         self._factors = [1.0 - step * spread for step in range(JITTER_STEPS)]
@@ -231,6 +230,7 @@ class SurvivingCache(BaseCache):  # type: ignore[misc]  # Django carries no type
         """Make this logical cache new, whatever else the servers hold; say whether every server was reached."""
         from slipstream.caches.generations import bump_cache
 
+        self._pages.close()
         return not bump_cache(self, is_counting=False).unreached
 
     def validate_key(self, key: str) -> None:
@@ -257,7 +257,7 @@ class SurvivingCache(BaseCache):  # type: ignore[misc]  # Django carries no type
 
     def full_key(self, key: Any, version: int | None) -> bytes:
         """Return the key that the servers see."""
-        if self._has_own_key_func:
+        if self.key_func is not default_key_func:
             full = str(self.make_key(key, version=version))
         else:
             full = f"{self.key_prefix}:{self.version if version is None else version}:{key}"
