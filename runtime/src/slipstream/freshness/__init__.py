@@ -1,0 +1,1 @@
+"""Between what was read and what was written: knows whether a cached thing is still true."""
