@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+
 from django.apps import AppConfig
 
 
-class SlipstreamConfig(AppConfig):
+class SlipstreamConfig(AppConfig):  # type: ignore[misc]
     name = "slipstream"
     verbose_name = "slipstream"
 
     def ready(self) -> None:
         from slipstream import checks  # noqa: F401 - importing registers them
+        from slipstream.conf import runtime_settings
+
+        runtime_settings()  # a wrong key is refused at the start, not at the first request
+        if "celery" in sys.modules:  # the project's package has imported its Celery application by now
+            from slipstream.jobs import connect_signals
+
+            connect_signals()

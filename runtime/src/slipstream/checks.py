@@ -11,7 +11,7 @@ from django.core.checks import CheckMessage, Tags, Warning, register
 from slipstream.overlay.applications import MIDDLEWARE
 
 
-@register(Tags.compatibility)
+@register(Tags.compatibility)  # type: ignore[untyped-decorator]
 def check_middleware_is_first(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
     if settings.MIDDLEWARE and settings.MIDDLEWARE[0] == MIDDLEWARE:
         return []
@@ -24,7 +24,7 @@ def check_middleware_is_first(app_configs: Sequence[Any] | None, **kwargs: Any) 
     ]
 
 
-@register(Tags.caches)
+@register(Tags.caches)  # type: ignore[untyped-decorator]
 def check_default_cache_is_shared(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
     backend = settings.CACHES.get("default", {}).get("BACKEND", "")
     if not backend.endswith((".LocMemCache", ".DummyCache")):
@@ -38,7 +38,7 @@ def check_default_cache_is_shared(app_configs: Sequence[Any] | None, **kwargs: A
     ]
 
 
-@register(Tags.security)
+@register(Tags.security)  # type: ignore[untyped-decorator]
 def check_session_engine_spares_database(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
     if "django.contrib.sessions" not in settings.INSTALLED_APPS or not settings.SESSION_ENGINE.endswith("backends.db"):
         return []

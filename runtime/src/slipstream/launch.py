@@ -47,6 +47,10 @@ def main() -> None:
         sys.exit(pyuwsgi.run())
     if not module.startswith("slipstream."):
         load_overlay()
+    if module == "celery":
+        from slipstream.jobs import prepare_worker
+
+        prepare_worker()
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 

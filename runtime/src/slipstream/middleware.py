@@ -66,11 +66,11 @@ def enter(request: HttpRequest) -> str | None:
     """Read what the edge says about the request; the request's id, or None when it did not come through the edge."""
     meta = request.META
     given = meta.get(header(wire.REQUEST_ID_HEADER), "")
-    request.slipstream_bypass = meta.get(header(wire.BYPASS_HEADER)) == "1"  # type: ignore[attr-defined]
+    request.slipstream_bypass = meta.get(header(wire.BYPASS_HEADER)) == "1"
     if visitor := address_of_visitor(meta.get("HTTP_X_FORWARDED_FOR", "")):
         meta["REMOTE_ADDR"] = visitor
     identifier = given if REQUEST_ID.fullmatch(given) else None
-    request.slipstream_request_id = identifier  # type: ignore[attr-defined]
+    request.slipstream_request_id = identifier
     return identifier
 
 
@@ -89,7 +89,7 @@ def address_of_visitor(forwarded: str) -> str | None:
 
 
 def leave(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    identifier: str | None = request.slipstream_request_id  # type: ignore[attr-defined]
+    identifier: str | None = request.slipstream_request_id
     if identifier:
         response.headers[wire.REQUEST_ID_HEADER] = identifier
     return response

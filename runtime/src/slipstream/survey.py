@@ -131,7 +131,7 @@ def absolute(path: object) -> str | None:
 def has_app(name: str) -> bool:
     from django.apps import apps
 
-    return apps.is_installed(name)
+    return bool(apps.is_installed(name))
 
 
 def parents(module: str) -> list[str]:
@@ -188,7 +188,14 @@ def find_error_templates() -> list[int]:
 # Background tasks --------------------------------------------------------------------------------------------------------
 def find_celery(settings: str, written: str | None) -> dict[str, Any]:
     """Where the Celery application is, its queues and whether something is scheduled; ``celery`` None when there is none."""
-    nothing = {"celery": None, "note": "", "queues": [], "default_queue": "celery", "result_backend": "", "has_schedule": False}
+    nothing: dict[str, Any] = {
+        "celery": None,
+        "note": "",
+        "queues": [],
+        "default_queue": "celery",
+        "result_backend": "",
+        "has_schedule": False,
+    }
     if not exists("celery"):
         if written:
             raise ProblemFound("celery", f"the stack file names the Celery application {written}, but Celery is not installed")
@@ -296,7 +303,7 @@ def has_tables(name: str) -> bool:
     try:
         connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=2)
         try:
-            return connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0] > 0
+            return bool(connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0])
         finally:
             connection.close()
     except sqlite3.Error:

@@ -39,6 +39,9 @@ LENT_VARIABLE = "SLIPSTREAM_LENT"
 ANSWER_VARIABLE = "SLIPSTREAM_ANSWER"
 """File that a program of the runtime writes its JSON answer to, so that prints of the project cannot disturb it."""
 
+READY_VARIABLE = "SLIPSTREAM_READY"
+"""File that exists while a worker (or beat) is ready; made and removed by the process itself."""
+
 OVERLAY_MODULE = "slipstream.overlay"
 LAUNCH_MODULE = "slipstream.launch"
 SURVEY_MODULE = "slipstream.survey"

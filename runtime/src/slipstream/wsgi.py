@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from tempfile import SpooledTemporaryFile
@@ -65,5 +66,9 @@ def enter(application: Application) -> Application:
 
 
 if reference := os.environ.get(wire.APPLICATION_VARIABLE):
+    if uwsgi is not None:
+        # A worker that is still loading would ignore the master's HUP, and a stop would wait for it until it is killed.
+        # uWSGI puts its own handler in place when the worker is ready.
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     load_overlay()
     application = enter(load_application(reference))

@@ -26,3 +26,10 @@ def enter_first(settings: Settings, offer: Offer) -> list[Change]:
         [MIDDLEWARE, *middleware],
         "first: health checks cost nothing, and every log line of a request carries its id",
     )
+
+
+def configure_runtime(settings: Settings, offer: Offer) -> list[Change]:
+    """The SLIPSTREAM dictionary; keys that the project writes itself stay."""
+    written = value_of(settings, "SLIPSTREAM")
+    after = {"MODE": offer.mode, **(written if isinstance(written, dict) else {})}
+    return change(settings, "SLIPSTREAM", after, "what the stack file says about sharing pages")

@@ -27,7 +27,9 @@ def place_caches(settings: Settings, offer: Offer) -> list[Change]:
     location: str | list[str] = offer.cache_urls[0] if len(offer.cache_urls) == 1 else list(offer.cache_urls)
     default = caches.get("default", {"BACKEND": REPLACED[0]})
     if default.get("BACKEND") in REPLACED:
-        kept = {key: default[key] for key in ("TIMEOUT", "KEY_PREFIX", "VERSION", "KEY_FUNCTION") if key in default}
+        kept: dict[str, Any] = {
+            key: default[key] for key in ("TIMEOUT", "KEY_PREFIX", "VERSION", "KEY_FUNCTION") if key in default
+        }
         caches["default"] = {**kept, "BACKEND": backend(), "LOCATION": location}
     for name in LOGICAL:
         caches.setdefault(name, {"BACKEND": backend(), "LOCATION": location, "KEY_PREFIX": name})

@@ -22,6 +22,7 @@ SUBJECTS: tuple[Subject, ...] = (
     site.allow_hosts,
     applications.install_runtime,
     applications.enter_first,
+    applications.configure_runtime,
     templates.cache_templates,
     databases.place_databases,
     caches.place_caches,

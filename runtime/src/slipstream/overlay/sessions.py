@@ -12,7 +12,7 @@ CACHED_DB = "django.contrib.sessions.backends.cached_db"
 
 
 def keep_sessions(settings: Settings, offer: Offer) -> list[Change]:
-    """``db`` becomes ``cached_db``; ``cache`` too where slipstream migrates the database, because only there its table is certain.
+    """``db`` becomes ``cached_db``; ``cache`` too where slipstream migrates the database: its table is there.
 
     Engines that keep sessions in files or in signed cookies do not touch the database at each request: they are kept.
     """

@@ -16,6 +16,7 @@ from slipstream_ops.layers.contract import (
     EndpointNeed,
     Exchange,
     HttpProbe,
+    Lent,
     Requirement,
     Service,
     VitalsSource,
@@ -26,6 +27,7 @@ from slipstream_ops.stack import StackFile
 __all__ = ["parse", "render", "sizes"]
 
 TITLE = "uWSGI"
+LENDS = (Lent(("pyuwsgi",), "pyuwsgi>=2.0.30"),)
 REQUIREMENTS: tuple[Requirement, ...] = ()  # lent to the project as the Python package pyuwsgi
 FIRST_PORT = 8611
 CONTROL = f"{__name__}.control"  # run as a program, hence not imported here
@@ -62,6 +64,14 @@ def trial(stack: Stack, host: Host) -> Command:
     )
 
 
+def make_upload_folder(stack: Stack) -> tuple[Command, ...]:
+    """uWSGI never again looks for a mapped folder that was missing at the first request."""
+    uploads = stack.project.media_root
+    if uploads is None:
+        return ()
+    return (Command(("mkdir", "-p", str(uploads)), why=f"making the folder for uploads {uploads}", account="app"),)
+
+
 def services(stack: Stack, host: Host) -> tuple[Service, ...]:
     timeout = stack.config.appserver.request_timeout_seconds
     return tuple(
@@ -73,7 +83,9 @@ def services(stack: Stack, host: Host) -> tuple[Service, ...]:
             probe=HttpProbe((stack.endpoint(name).address, stack.endpoint(name).port), wire.HEALTH_PATH),
             environment=environment(stack, host),
             directory=stack.project.root,
-            folders=(stack.state.run / name,),
+            folders=(stack.state.run / name, stack.state.static),  # both exist before uWSGI looks for them
+            first=make_upload_folder(stack),
+            unless_exists=stack.project.media_root,
             reads=reads(stack),
             writes=writes(stack),
             stop_timeout_seconds=timeout + 5,

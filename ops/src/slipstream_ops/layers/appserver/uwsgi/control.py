@@ -31,6 +31,7 @@ def reload_instance(run: Path, configuration: Path, timeout_seconds: float) -> N
     pidfile = run / "master.pid"
     if configuration.stat().st_mtime > pidfile.stat().st_mtime:
         os.kill(int(pidfile.read_text()), signal.SIGHUP)
+        pidfile.touch()  # uWSGI writes it at its first start only; its time says which configuration is in force
     else:
         trigger = run / "reload"
         previous = trigger.stat().st_mtime if trigger.exists() else 0.0

@@ -44,8 +44,10 @@ def file_maps(stack: Stack) -> tuple[FileMap, ...]:
     """Static files and uploads that live in folders; URLs of another host (a CDN, object storage) are not ours to answer."""
     project = stack.project
     maps = []
-    if project.has_staticfiles and (url := local_path(project.static_url)):
-        maps.append(FileMap(url, stack.state.static, is_static=True))
+    # Without the staticfiles application nothing is collected: the project fills its folder by itself.
+    static_root = stack.state.static if project.has_staticfiles else project.static_root
+    if static_root and (url := local_path(project.static_url)):
+        maps.append(FileMap(url, static_root, is_static=True))
     if project.media_root and (url := local_path(project.media_url)):
         maps.append(FileMap(url, project.media_root, is_static=False))
     return tuple(maps)

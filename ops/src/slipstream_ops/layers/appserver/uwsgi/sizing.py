@@ -18,11 +18,9 @@ def sizes(stack: Stack, host: Host) -> tuple[Sized, ...]:
             "threads",
             config.threads,
             "[appserver] threads",
-            "1 is safe for all code; more only when the project's is thread-safe",
+            "1 is safe; more only when all code is thread-safe",
         ),
-        Sized(
-            "harakiri", timeout, "request_timeout_seconds", "a runaway request is ended; the edge and the accelerator wait longer"
-        ),
+        Sized("harakiri", timeout, "request_timeout_seconds", "a runaway request is ended; the layers above wait longer"),
         Sized(
             "socket-timeout",
             timeout,
@@ -41,9 +39,7 @@ def sizes(stack: Stack, host: Host) -> tuple[Sized, ...]:
             "fixed, at most net.core.somaxconn (4096 on Linux from 5.4)",
             "connections that wait while all workers are busy or reload; uWSGI's 100 refuses visitors at the first burst",
         ),
-        Sized(
-            "buffer-size", 32768, "the accelerator's largest request head", "long URLs and many cookies; uWSGI's 4096 drops them"
-        ),
+        Sized("buffer-size", 32768, "the accelerator's largest request head", "long URLs, many cookies; uWSGI's 4096 drops them"),
         Sized(
             "post-buffering",
             65536,

@@ -1,0 +1,68 @@
+"""Background tasks: queues by priority, sent after the commit, their log lines under the id of the request that sent them.
+
+Conventions (blueprint W1, W2): a task takes primary keys, not objects; it is sent when the data it reads is committed;
+``high`` is for what a person waits for, ``low`` for whatever can wait. Not switched on here is ``acks_late``: a task that
+is acknowledged at its end runs twice after a crash, which only its author can know to be harmless.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from slipstream import wire
+from slipstream.logs import request_id
+
+HIGH, DEFAULT, LOW = wire.QUEUES
+
+HEADER = "slipstream_request_id"
+
+
+def send(task: Any, *arguments: Any, queue: str = DEFAULT, using: str | None = None) -> None:
+    """Queue ``task`` with ``arguments`` once the current transaction has committed; not at all when it is rolled back."""
+    from django.db import transaction
+
+    transaction.on_commit(lambda: task.apply_async(args=arguments, queue=queue), using=using)
+
+
+def connect_signals() -> None:
+    """Carry the request id with each task into the worker's log. Called when the project uses Celery."""
+    from celery import signals
+
+    signals.before_task_publish.connect(write_request_id, weak=False, dispatch_uid="slipstream.write_request_id")
+    signals.task_prerun.connect(read_request_id, weak=False, dispatch_uid="slipstream.read_request_id")
+
+
+def write_request_id(headers: dict[str, Any] | None = None, **kwargs: Any) -> None:
+    if headers is not None and (current := request_id.get()):
+        headers.setdefault(HEADER, current)
+
+
+def read_request_id(task: Any = None, **kwargs: Any) -> None:
+    """Set for the task, and cleared for one that no request sent: the process works for many in turn."""
+    request_id.set(getattr(task.request, HEADER, None))
+
+
+def prepare_worker() -> None:
+    """For the processes ``celery worker`` and ``celery beat``: the project's LOGGING instead of Celery's, and a sign of life.
+
+    The file named in ``SLIPSTREAM_READY`` exists from when the worker has its broker until it stops.
+    """
+    from celery import signals
+
+    signals.setup_logging.connect(configure_logging, weak=False, dispatch_uid="slipstream.configure_logging")
+    if named := os.environ.get(wire.READY_VARIABLE):
+        ready = Path(named)
+        ready.unlink(missing_ok=True)  # left by a process that was killed
+        for signal in (signals.worker_ready, signals.beat_init):
+            signal.connect(lambda **kwargs: ready.touch(), weak=False)
+        signals.worker_shutting_down.connect(lambda **kwargs: ready.unlink(missing_ok=True), weak=False)
+
+
+def configure_logging(**kwargs: Any) -> None:
+    """Django's own set-up with the settings in force; a connected receiver keeps Celery from replacing it by its own."""
+    from django.conf import settings
+    from django.utils.log import configure_logging as configure
+
+    configure(settings.LOGGING_CONFIG, settings.LOGGING)
