@@ -12,8 +12,8 @@ from comments.models import Comment
 from members.models import Member, SavedArticle
 from newsletter.models import Subscription
 from sampledata.chances import draw_skewed
-from sampledata.magazine import READERS_PASSWORD
 from sampledata.progress import Progress
+from sampledata.readership import READERS_PASSWORD
 from sampledata.scale import SCALES
 
 from .site import SiteTestCase, make_article, make_member

@@ -14,8 +14,9 @@ from members.editors import ensure_editors_group
 from members.models import Member
 from newsletter.models import Subscription
 from sampledata.loading import empty_tables
-from sampledata.magazine import MODELS, READERS_PASSWORD, Magazine
+from sampledata.magazine import MODELS, write_magazine
 from sampledata.progress import Progress
+from sampledata.readership import READERS_PASSWORD
 from sampledata.scale import SCALES
 
 EDITOR = "editor"
@@ -51,7 +52,7 @@ class Command(BaseCommand):
                 with progress.stage("emptying"):
                     empty_tables(MODELS)
                     Member.objects.filter(is_staff=False).delete()
-            Magazine(SCALES[scale], seed, datetime.now(UTC).date(), progress).write()
+            write_magazine(SCALES[scale], seed, datetime.now(UTC).date(), progress)
             password = self._create_editor(editor_password)
         self.stdout.write(f"Done in {time.monotonic() - began:.0f} s: {self._describe_content()}.")
         self.stdout.write(
