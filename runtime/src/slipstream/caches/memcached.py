@@ -62,6 +62,24 @@ class _Client(Client):  # type: ignore[misc]  # pymemcache carries no complete t
         if type(sock) is DeadlineSocket:
             sock.begin(deadline, is_longer)
 
+    def exchange(self, request: bytes, ending: bytes) -> bytes:
+        """Send commands and return their answers up to the `ending` that only the last one has.
+
+        Not raw_command: in pymemcache 4.0 that forgets what it has read when an answer comes in several pieces.
+        """
+        if self.sock is None:
+            self._connect()
+        sock = self.sock
+        assert sock is not None
+        sock.sendall(request)
+        answer = b""
+        while not answer.endswith(ending):
+            piece = sock.recv(65536)
+            if not piece:
+                raise MemcacheUnexpectedCloseError()
+            answer += piece
+        return answer
+
     def is_stale(self) -> bool:
         """Say whether the server has closed this idle connection."""
         if self.sock is None:
@@ -242,7 +260,7 @@ class MemcachedDriver(Driver):
         found = client.get_many([scope.generation_key, *keys])
         generation = found.get(scope.generation_key)
         doomed = b"".join(b"delete %b noreply\r\ndelete %b noreply\r\n" % (key, self.claim_key(key)) for key in keys)
-        client.raw_command(doomed + b"mn", b"MN\r\n")
+        client.exchange(doomed + b"mn\r\n", b"MN\r\n")
         now = time() * 1000
         return [generation is not None and key in found and is_current(found[key], generation, now) for key in keys]
 
@@ -272,12 +290,12 @@ def _refusable(action: Any, *args: Any) -> Any:
 def _set_and_look(client: _Client, scope: Scope, items: Sequence[tuple[bytes, bytes, int]]) -> bytes | None:
     """Store, and learn the generation in the same round trip."""
     request = [b"set %b 0 %d %d\r\n%b\r\n" % (key, expiry, len(sealed), sealed) for key, sealed, expiry in items]
-    request.append(b"get " + scope.generation_key)
-    answer: bytes = _refusable(client.raw_command, b"".join(request), b"END\r\n")
+    request.append(b"get %b\r\n" % scope.generation_key)
+    answer = client.exchange(b"".join(request), b"END\r\n")
     lines = answer.split(b"\r\n")
     if lines[: len(items)] != [b"STORED"] * len(items):
-        client.close()
-        raise CommandRefused(answer[:80].decode("ascii", "replace"))
+        refusal = next(line for line in lines if line != b"STORED")
+        raise CommandRefused(refusal[:80].decode("ascii", "replace"))
     return lines[len(items) + 1] if len(lines) > len(items) + 2 else None
 
 
@@ -320,7 +338,7 @@ def _start(client: _Client, generation_key: bytes, generation: bytes) -> bytes |
 
 def _seconds_left(client: _Client, key: bytes) -> int:
     """Return what is left of a key's life in seconds, -1 for ever, 0 when it is gone (meta command, memcached 1.6)."""
-    answer: bytes = client.raw_command(b"mg %b t" % key, b"\r\n")
+    answer = client.exchange(b"mg %b t\r\n" % key, b"\r\n")
     return int(answer.split(b"t", 1)[1].split()[0]) if answer.startswith(b"HD t") else 0
 
 
