@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import datetime
+import itertools
+import json
+import socket
+import ssl
+import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
+from contract_suite import ProductContract
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from slipstream.wire import HEALTH_PATH
-from slipstream_ops.placement import Endpoint, Host, Stack
-from workshop import free_port, make_stack
+from slipstream_ops import execution
+from slipstream_ops.layers.contract import Exchange, Wait
+from slipstream_ops.placement import Endpoint, Host, Stack, product_named
+from workshop import free_port, make_stack, running, running_layers, temporary_folder
 
 FRONT = frozenset({"edge", "accelerator"})
 
@@ -57,6 +67,7 @@ class Origin:
         self.is_healthy = True
         self.seen: list[Seen] = []
         self.port = port or free_port()
+        self._connections: list[socket.socket] = []
         self._server: ThreadingHTTPServer | None = None
         self._thread: threading.Thread | None = None
 
@@ -97,6 +108,11 @@ class Origin:
             daemon_threads = True
             request_queue_size = 256
 
+            def get_request(self) -> tuple[socket.socket, Any]:
+                connection, address = super().get_request()
+                origin._connections.append(connection)
+                return connection, address
+
             def handle_error(self, request: Any, client_address: Any) -> None:
                 pass  # a client that went away
 
@@ -109,14 +125,11 @@ class Origin:
             self._server.shutdown()
             self._server.server_close()
             self._server = None
-
-    def pages(self) -> list[str]:
-        """URLs asked for so far."""
-        return [seen.url for seen in self.seen]
-
-    @property
-    def last(self) -> Seen:
-        return self.seen[-1]
+            # Kept-alive connections end as well, as those of a process that dies do.
+            for connection in self._connections:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+            self._connections.clear()
 
 
 @contextmanager
@@ -165,3 +178,119 @@ def _certificate() -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
+
+
+class Front:
+    """A running edge and accelerator with scripted app servers behind; ``get`` asks as a visitor does."""
+
+    def __init__(self, stack: Stack, apps: list[Origin], processes: dict[str, subprocess.Popen[bytes]]) -> None:
+        self.stack, self.apps, self.processes = stack, apps, processes
+        self.https = stack.endpoint("edge.https").port
+        self.http = stack.endpoint("edge.http").port
+        self.client = httpx.Client(verify=False, base_url=f"https://localhost:{self.https}", timeout=20)
+
+    def script(self, answer: Callable[[Seen], Answer]) -> None:
+        """From now on the application answers like this; what it was asked before is forgotten."""
+        for app in self.apps:
+            app.answer = answer
+            app.seen.clear()
+
+    def says(self, headers: dict[str, str] | list[tuple[str, str]] | None = None, body: str = "", status: int = 200) -> None:
+        """The application answers everything so; without a ``body`` each answer has one of its own."""
+        counter = itertools.count(1)
+        self.script(lambda seen: Answer(status, headers or {}, body or f"answer {next(counter)}"))
+
+    @property
+    def seen(self) -> list[Seen]:
+        return [seen for app in self.apps for seen in app.seen]
+
+    @property
+    def last(self) -> Seen:
+        (seen,) = self.seen
+        return seen
+
+    def get(self, url: str, headers: dict[str, str] | None = None, method: str = "GET", **options: Any) -> httpx.Response:
+        self.client.cookies.clear()
+        return self.client.request(method, url, headers=headers, **options)
+
+    def how(self, url: str, headers: dict[str, str] | None = None, **options: Any) -> str:
+        """``hit``, ``miss`` or ``pass``."""
+        return str(self.get(url, headers, **options).headers["X-Cache"])
+
+    def raw(self, request: str | bytes) -> bytes:
+        """The answer to these very bytes, sent over TLS."""
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with socket.create_connection(("127.0.0.1", self.https), 10) as plain, context.wrap_socket(plain) as connection:
+            connection.sendall(request.encode() if isinstance(request, str) else request)
+            answer = b""
+            while part := connection.recv(65536):
+                answer += part
+            return answer
+
+    def log(self, service: str) -> str:
+        return (self.stack.state.root / f"{service}.log").read_text()
+
+    def entries(self, service: str, layer: str, request_id: str) -> list[dict[str, Any]]:
+        """Lines of a service's JSON log about one request, waited for: logs are written behind the answer."""
+
+        def find() -> list[dict[str, Any]]:
+            lines = [json.loads(line) for line in self.log(service).splitlines() if line.startswith("{") and line.endswith("}")]
+            return [line for line in lines if line["request_id"] == request_id and line["layer"] == layer]
+
+        wait_until(lambda: bool(find()), f"a line about {request_id} in the log of {service}")
+        return find()
+
+    def vitals(self, layer: str) -> Any:
+        product = product_named(layer, str(self.stack.server_of(layer)))
+        (source,) = product.vitals_sources(self.stack, self.stack.hosts[0])
+        asked = execution.exchange(source.ask).decode() if isinstance(source.ask, Exchange) else execution.run(source.ask).output
+        return product.parse(asked)
+
+    def server(self, pool: str, name: str) -> Any:
+        return next(s for p in self.vitals("edge").pools if p.name == pool for s in p.servers if s.name == name)
+
+    def carry_out(self, actions: tuple[Any, ...]) -> None:
+        for action in actions:
+            if isinstance(action, Wait):
+                assert execution.wait_for(action.probe, action.timeout_seconds) is None
+            else:
+                ProductContract.carry_out(action, self.processes)
+
+    def restart(self, name: str, layer: str) -> Any:
+        """A context in which a service that was killed runs again, as the process manager would start it."""
+        services = product_named(layer, str(self.stack.server_of(layer))).services(self.stack, self.stack.hosts[0])
+        service = next(service for service in services if service.name == name)
+        return running(service, self.stack.state.root / f"{name}-again.log")
+
+
+def wait_until(is_so: Callable[[], bool], what: str, timeout_seconds: float = 20) -> None:
+    deadline = time.monotonic() + timeout_seconds
+    while not is_so():
+        assert time.monotonic() < deadline, f"waited {timeout_seconds} s in vain for {what}"
+        time.sleep(0.03)
+
+
+@contextmanager
+def running_front(
+    config: dict[str, Any] | None = None,
+    layers: tuple[str, ...] = ("accelerator", "edge"),
+    pages: dict[int, str] | None = None,
+    count: int = 2,
+    **host: Any,
+) -> Iterator[Front]:
+    """Edge and accelerator in front of ``count`` scripted app servers; ``pages`` are the site's own error pages."""
+    with temporary_folder() as folder, origins(count) as apps:
+        stack = front_stack(folder, config, tuple(app.port for app in apps), **host)
+        for status, html in (pages or {}).items():
+            path = stack.state.rendered / "errors" / f"{status}.html"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(html)
+        with running_layers(stack, *layers) as processes:
+            front = Front(stack, apps, processes)
+            try:
+                if "edge" in layers:
+                    wait_until(lambda: front.server("pages", "accelerator").state == "up", "the accelerator seen by the edge")
+                yield front
+            finally:
+                front.client.close()
