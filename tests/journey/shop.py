@@ -101,7 +101,9 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     initial = True
     operations = [
-        migrations.CreateModel("Note", [("id", models.BigAutoField(primary_key=True)), ("text", models.CharField(max_length=200))]),
+        migrations.CreateModel(
+            "Note", [("id", models.BigAutoField(primary_key=True)), ("text", models.CharField(max_length=200))]
+        ),
     ]
 """
 
