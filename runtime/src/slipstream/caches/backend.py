@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 import threading
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import getrandbits
 from time import time
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from django.core.cache.backends.base import (
     DEFAULT_TIMEOUT,
@@ -42,6 +42,14 @@ KEY_CHARACTERS_AT_MOST = 250  # memcached's own limit, which Django warns about 
 # One driver per process for the same server and options, so that caches and threads share connections and breakers.
 _drivers: dict[Any, Driver] = {}
 _drivers_lock = threading.Lock()
+
+
+class Found(NamedTuple):
+    """What a key held: its value or MISSING, and what a claim on it starts from."""
+
+    value: Any
+    generation: bytes
+    raw: bytes | None
 
 
 class SurvivingCache(BaseCache):  # type: ignore[misc]  # Django carries no types
@@ -226,12 +234,32 @@ class SurvivingCache(BaseCache):  # type: ignore[misc]  # Django carries no type
         compute = default if callable(default) else lambda: default
         return self.herd.get_or_compute(key, full, compute, self.lifetime_ms(timeout, is_spread=True))
 
+    def get_or_compute(self, key: Any, compute: Callable[[], Any], timeout: Any, found: Found | None = None) -> Any:
+        """As get_or_set, for a key that look_at_many may have read already."""
+        full = self.full_key(key, None)
+        return self.herd.get_or_compute(key, full, compute, self.lifetime_ms(timeout, is_spread=True), found)
+
+    def look_at_many(self, keys: Iterable[Any]) -> dict[Any, Found]:
+        """Read many keys, a round trip for each server, keeping of the missing ones what get_or_compute needs to know."""
+        by_full = {self.full_key(key, None): key for key in keys}
+        looked: dict[Any, Found] = {}
+        for driver, fulls in self.group(by_full):
+            try:
+                generation, raws = driver.read_many(self.scope, fulls)
+            except CacheUnavailable as fault:
+                self.missed(fault, None)
+                continue
+            for full, raw in zip(fulls, raws, strict=True):
+                value = MISSING if raw is None else load(raw, generation)
+                looked[by_full[full]] = Found(value, generation, raw)
+        return looked
+
     def clear(self) -> bool:
         """Make this logical cache new, whatever else the servers hold; say whether every server was reached."""
         from slipstream.caches.generations import bump_cache
 
         self._pages.close()
-        return not bump_cache(self, is_counting=False).unreached
+        return not bump_cache(self, is_patient=False).unreached
 
     def validate_key(self, key: str) -> None:
         if len(key) > KEY_CHARACTERS_AT_MOST or CONTROL_CHARACTERS.search(key):

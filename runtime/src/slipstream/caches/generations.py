@@ -60,23 +60,27 @@ def bump(name: str) -> Bump:
     return bump_cache(cache, name)
 
 
-def bump_cache(cache: SurvivingCache, name: str = "", *, is_counting: bool = True) -> Bump:
-    """As bump, for a cache at hand."""
+def bump_cache(cache: SurvivingCache, name: str = "", *, is_patient: bool = True) -> Bump:
+    """As bump, for a cache at hand; without patience (clear) in the time of a usual operation, and without a count."""
     renewed: list[str] = []
     unreached: list[str] = []
     values = 0
     for driver in cache.drivers:
+        if not is_patient and driver.retry_at:
+            driver.owe_generation(cache.scope)
+            unreached.append(driver.name)
+            continue
         try:
-            if is_counting:
+            if is_patient:
                 values += driver.estimate_keys(cache.scope, REACH_SECONDS)
         except CacheUnavailable:
             pass  # a count is worth having; the bump is what matters
         try:
-            driver.renew_generation(cache.scope, REACH_SECONDS)
+            driver.renew_generation(cache.scope, REACH_SECONDS if is_patient else driver.timeout_seconds)
             renewed.append(driver.name)
         except CacheUnavailable:
             driver.owe_generation(cache.scope)
             unreached.append(driver.name)
     if unreached and cache.options.strict:
         raise CacheUnavailable(f"cache servers not reached by a bump: {', '.join(unreached)}")
-    return Bump(name or cache.key_prefix, tuple(renewed), tuple(unreached), values if is_counting else None)
+    return Bump(name or cache.key_prefix, tuple(renewed), tuple(unreached), values if is_patient else None)

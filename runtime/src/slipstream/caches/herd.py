@@ -21,7 +21,7 @@ from slipstream.caches.faults import CacheUnavailable
 from slipstream.caches.mistakes import Unpicklable, raise_or_log_once
 
 if TYPE_CHECKING:
-    from slipstream.caches.backend import SurvivingCache
+    from slipstream.caches.backend import Found, SurvivingCache
 
 PASS = b"pass"  # in the place of a claim: the value cannot be cached, so nobody need wait for it
 FIRST_POLL_SECONDS = 0.005
@@ -72,9 +72,11 @@ class Herd:
     def __init__(self, cache: SurvivingCache) -> None:
         self.cache = cache
 
-    def get_or_compute(self, key: Any, full: bytes, compute: Callable[[], Any], lifetime_ms: int | None) -> Any:
+    def get_or_compute(
+        self, key: Any, full: bytes, compute: Callable[[], Any], lifetime_ms: int | None, found: Found | None = None
+    ) -> Any:
         """Return the value of a key, computed at most once at a time. See SurvivingCache.get_or_set."""
-        value, generation, raw = self.look(full)
+        value, generation, raw = found or self.look(full)
         if value is not MISSING:
             return value
         flight_key, steps = self.begin(full, generation, raw)
