@@ -1,4 +1,4 @@
-"""Whose rights services have: as root each drops to a user of its own and still reads a private home; else all run as the caller."""
+"""Whose rights services have: as root each drops to a user of its own and reads a private home; else all run as the caller."""
 
 from __future__ import annotations
 

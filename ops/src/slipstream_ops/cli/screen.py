@@ -14,7 +14,12 @@ from rich.text import Text
 from slipstream_ops.complaint import Complaint
 from slipstream_ops.lifecycle.run.status import Row
 
+WIDTH_IN_A_PIPE = 160
+"""Columns for readers that have no width of their own: files, pagers, logs."""
+
 output = Console(highlight=False, soft_wrap=True)
+if not output.is_terminal:
+    output.width = WIDTH_IN_A_PIPE
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 STATE_STYLES = {"healthy": "green", "starting": "yellow", "restarting": "yellow", "unhealthy": "red", "stopped": "red"}
@@ -54,7 +59,7 @@ def table_of(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], right
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))  # a bracket in a cell is no markup
     return table
 
 

@@ -89,10 +89,10 @@ def prepare_files(stack: Stack, host: Host, say: Say) -> None:
     rendering.write_all(stack, host)
 
 
-def write_application_files(stack: Stack, host: Host) -> None:
-    """The overlay document comes first: the programs that prepare the rest read it."""
+def write_application_files(stack: Stack, host: Host, account: str | None = application.ACCOUNT) -> None:
+    """The overlay document comes first: the programs that prepare the rest read it, with the rights of ``account``."""
     for file in product_named("application", stack.server_of("application") or "").render(stack, host):
-        write_file(file)
+        write_file(replace(file, account=account))
 
 
 def keep_certificate(stack: Stack) -> None:
