@@ -4,7 +4,7 @@ same state.
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -302,6 +302,42 @@ def test_restart_from_a_snapshot_brings_nothing_back(tmp_path_factory: pytest.Te
             assert found.epoch != seen.epoch
     finally:
         server.stop()
+
+
+class CountingRedis(Redis):
+    round_trips = 0
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        self.round_trips += 1
+        return super().execute_command(*args, **options)
+
+
+def test_each_decision_is_one_round_trip_and_one_more_where_redis_forgot_the_script(redis_server: RedisServer) -> None:
+    with CountingRedis(unix_socket_path=str(redis_server.socket)) as client:
+        store = Store(client)
+        value = Value(b"body", frozenset(TAGS), "everyone", 0, "E")
+        decisions: list[Callable[[], object]] = [
+            lambda: store.look_up("k"),
+            store.begin,
+            lambda: store.fill("k", value, 60),
+            lambda: store.certify(TAGS, 0, "E"),
+            lambda: store.pend(TAGS, XIDS[0]),
+            lambda: store.stamp(TAGS, XIDS[0]),
+            lambda: store.acknowledge(XIDS[0]),
+            lambda: store.unacknowledged(XIDS),
+            store.pending_transactions,
+            lambda: store.renew_lease(0),
+            store.renew_epoch,
+        ]
+        for decide in decisions:
+            decide()
+            client.round_trips = 0
+            decide()
+            assert client.round_trips == 1
+        client.script_flush()
+        client.round_trips = 0
+        store.begin()
+        assert client.round_trips == 2
 
 
 def test_decoding_client_is_refused_with_one_sentence() -> None:

@@ -64,6 +64,8 @@ SLICES = (
     Slice("page and an accelerator that restarts", 52112, (UNDYING,), accelerator_restarts=1, **PAGE_ON_ONE, has_reaper=False),
     Slice("page and a purger that restarts", 121160, (UNDYING,), daemon_crashes=1, **PAGE_ON_ONE, has_reaper=False),
     Slice("page and a store cut off after COMMIT", 20706, (Write(may_lose_store=True),), **PAGE_ON_ONE),
+    Slice("page and the eviction of any single key", 67495, (UNDYING,), evictions=1, **PAGE_ON_ONE),
+    Slice("page and a failover", 137416, (UNDYING,), failovers=1, has_reaper=False, **PAGE_ON_ONE),
 )
 
 BY_NAME = {one.name: one for one in SLICES}
