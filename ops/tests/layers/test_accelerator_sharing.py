@@ -196,7 +196,8 @@ def test_a_signed_in_visitor_shares_pages_that_do_not_depend_on_cookies(front: F
 def test_a_second_cookie_header_hides_nothing(front: Front) -> None:
     front.script(by_cookie)
     answer = front.raw(
-        f"GET /hidden HTTP/1.1\r\nHost: localhost:{front.https}\r\nCookie: _ga=1\r\nCookie: sessionid=me\r\nConnection: close\r\n\r\n"
+        f"GET /hidden HTTP/1.1\r\nHost: localhost:{front.https}\r\nCookie: _ga=1\r\nCookie: sessionid=me\r\n"
+        "Connection: close\r\n\r\n"
     )
     assert b"sessionid=me" in answer
     assert front.get("/hidden").text == "for anybody"

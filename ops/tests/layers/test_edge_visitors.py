@@ -197,7 +197,8 @@ def test_a_trusted_proxy_is_believed_and_what_it_repeats_is_not(behind: Front, s
 def test_two_headers_of_a_trusted_proxy_are_one_chain(behind: Front) -> None:
     behind.says()
     behind.raw(
-        "GET / HTTP/1.1\r\nHost: www.example.org\r\nX-Forwarded-For: 1.2.3.4\r\nX-Forwarded-For: 10.1.1.1\r\nConnection: close\r\n\r\n"
+        "GET / HTTP/1.1\r\nHost: www.example.org\r\nX-Forwarded-For: 1.2.3.4\r\nX-Forwarded-For: 10.1.1.1\r\n"
+        "Connection: close\r\n\r\n"
     )
     assert behind.last.header("X-Forwarded-For") == "1.2.3.4, 10.1.1.1, 127.0.0.1"
 
