@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from slipstream_ops.layers.application.django.document import render
 from slipstream_ops.layers.application.django.process import environment, project_command, reads, writes
-from slipstream_ops.layers.contract import Action, Command, EndpointNeed, Requirement, Service, Sized, VitalsSource
+from slipstream_ops.layers.contract import Action, Command, EndpointNeed, Lent, Requirement, Service, Sized, VitalsSource
 from slipstream_ops.placement import Host, Stack
 from slipstream_ops.stack import StackFile
 
@@ -15,6 +15,7 @@ __all__ = ["environment", "project_command", "reads", "render", "writes"]
 
 TITLE = "Django"
 REQUIREMENTS: tuple[Requirement, ...] = ()
+LENDS: tuple[Lent, ...] = ()  # each layer lends what its own offer needs
 
 
 def endpoints(config: StackFile, host: Host) -> tuple[EndpointNeed, ...]:
