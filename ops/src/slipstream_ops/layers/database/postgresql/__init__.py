@@ -22,7 +22,7 @@ from slipstream_ops.layers.contract import (
 )
 from slipstream_ops.layers.database.postgresql import sizing
 from slipstream_ops.layers.database.postgresql.programs import REQUIREMENTS, find_programs
-from slipstream_ops.layers.database.postgresql.session import APPLICATION, DATABASE, OWNER, ask
+from slipstream_ops.layers.database.postgresql.session import APPLICATION, DATABASE, OWNER, address_here, ask
 from slipstream_ops.layers.database.postgresql.sizing import sizes
 from slipstream_ops.layers.database.vitals import DatabaseVitals
 from slipstream_ops.layers.templates import fill
@@ -216,7 +216,7 @@ def offer(stack: Stack, host: Host) -> dict[str, Any]:
         "name": DATABASE,
         "user": APPLICATION,
         "password": stack.secrets.database_password,
-        "host": str(stack.state.run / "database") if "database" in host.layers else endpoint.address,
+        "host": address_here(stack) if "database" in host.layers else endpoint.address,
         "port": endpoint.port,
         "pool_max": sizing.connections_of_pool(stack),
     }

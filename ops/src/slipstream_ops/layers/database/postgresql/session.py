@@ -7,7 +7,17 @@ from pathlib import Path
 from slipstream_ops.layers.contract import Command
 from slipstream_ops.placement import Stack
 
+CALLERS_OWN = ("env", "-u", "PGSERVICE", "-u", "PGHOSTADDR")
+"""psql prefers these to what it is told, and the person who runs slipstream may have set them for another database."""
+
 OWNER, APPLICATION, DATABASE = "slipstream_owner", "slipstream_app", "site"
+
+
+def address_here(stack: Stack) -> str:
+    """The folder of the unix socket, for processes of the database's host; the address where a comma in the folder's name
+    would make libpq read several hosts."""
+    folder = str(stack.state.run / "database")
+    return stack.endpoint("database").address if "," in folder else folder
 
 
 def ask(
@@ -27,10 +37,10 @@ def ask(
     """
     options = [option for name, value in (variables or {}).items() for option in ("-v", f"{name}={value}")]
     return Command(
-        (str(programs / "psql"), "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", *options, "-f", "-"),
+        (*CALLERS_OWN, str(programs / "psql"), "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", *options, "-f", "-"),
         why=why,
         environment={
-            "PGHOST": str(stack.state.run / "database"),
+            "PGHOST": address_here(stack),
             "PGPORT": str(stack.endpoint("database").port),
             "PGUSER": OWNER,
             "PGDATABASE": database,

@@ -8,6 +8,7 @@ from slipstream_ops.sizing import GIGABYTE, MEGABYTE, app_processes, format_mega
 
 RESERVED = 3  # connections only for the superuser
 TOOL_CONNECTIONS = 10  # migrations, management commands, a shell, the sampling of numbers
+FEWEST_CONNECTIONS = 20
 MOST_CONNECTIONS = 400  # blueprint B1
 
 
@@ -45,11 +46,11 @@ def count_connections(stack: Stack) -> Sized:
             "max_connections", stack.config.database.max_connections, "written in the stack file", "what is written wins"
         )
     processes, pool = project_processes(stack), connections_of_pool(stack)
-    wanted = 2 * processes * pool + TOOL_CONNECTIONS + RESERVED
+    wanted = max(FEWEST_CONNECTIONS, 2 * processes * pool + TOOL_CONNECTIONS + RESERVED)
     return Sized(
         "max_connections",
         min(wanted, MOST_CONNECTIONS - 1),
-        f"2 x {processes} processes x {pool} pooled + {TOOL_CONNECTIONS} + {RESERVED} = {wanted}, under {MOST_CONNECTIONS}",
+        f"2 x {processes} processes x {pool} pooled + {TOOL_CONNECTIONS + RESERVED}; {FEWEST_CONNECTIONS} or more, under 400",
         "twice, because old and new processes overlap while the site is reloaded; the rest is for the tool",
     )
 
