@@ -1,7 +1,7 @@
 """Explores every slice of the world to its end: the protocol keeps its promises, and each broken rule is caught with a trace.
 
-The promises are stated in `protocol_model.system`, `protocol_model.lease` and `protocol_model.clock`. The ids of the tests name
-the number of states. To read the traces: `pytest -rP -k mutation`.
+The promises are stated in `protocol_model.system` and, where time matters, in `lease`, `clock` and `insertion` beside it. The
+ids of the tests name the number of states. To read the traces: `pytest -rP -k mutation`.
 """
 
 import re
@@ -10,12 +10,13 @@ from dataclasses import fields
 import pytest
 from protocol_model.clock import ClockSteps, ClockSystem
 from protocol_model.explorer import Exploration, explore
+from protocol_model.insertion import InsertionSteps, InsertionSystem
 from protocol_model.lease import LeaseSteps, LeaseSystem
 from protocol_model.mutations import MUTATIONS, Mutation
 from protocol_model.slices import BY_NAME, SLICES
 from protocol_model.system import System
 from protocol_model.world import Slice, Steps
-from slipstream.freshness.protocol import stamps
+from slipstream.freshness.protocol import fences, stamps
 
 LEASE_MUTATIONS = {
     "commit does not wait for the lease": LeaseSteps(commit_waits=False),
@@ -30,7 +31,7 @@ CLOCK_MUTATIONS = {
 }
 
 
-def run(system: System | LeaseSystem | ClockSystem) -> Exploration:
+def run(system: System | LeaseSystem | ClockSystem | InsertionSystem) -> Exploration:
     return explore(system.initial(), system.successors, system.broken, system.unfinished)  # type: ignore[arg-type]
 
 
@@ -54,6 +55,23 @@ def test_protocol_sees_other_programs_within_a_second() -> None:
     found = run(ClockSystem())
     assert found.violation is None, str(found)
     assert found.states == 94_095
+
+
+def test_protocol_outlasts_the_gap_between_fence_and_index() -> None:
+    """14,830 states: a page and a purge at every pair of moments within 1.5 s."""
+    found = run(InsertionSystem())
+    assert found.violation is None, str(found)
+    assert found.states == 14_830
+
+
+def test_mutation_with_a_shorter_youth_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fences, "YOUNG_SECONDS", fences.YOUNG_SECONDS / 2)
+    _assert_caught(run(InsertionSystem()), "P:")
+
+
+@pytest.mark.parametrize("repeats_seconds", [(), (0.05,), (0.05, 1.0, 10.0)], ids=str)
+def test_mutation_with_fewer_repeats_is_caught(repeats_seconds: tuple[float, ...]) -> None:
+    _assert_caught(run(InsertionSystem(InsertionSteps(repeats_seconds))), "P:")
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)

@@ -217,8 +217,9 @@ def test_value_is_hit_until_a_write_pends_and_again_after_the_next_fill(store: S
     store.pend([TAGS[2]], XIDS[0])
     assert isinstance(store.look_up("articles"), Miss)
     assert not store.fill("articles", value, lifetime_seconds=60)
-    assert store.pending_transactions() == {XIDS[0]: frozenset({TAGS[2]})}
-    proof = store.stamp([TAGS[2]], XIDS[0])
+    store.pend([TAGS[2], TAGS[3]], XIDS[0])
+    assert store.pending_transactions() == {XIDS[0]: frozenset({TAGS[2], TAGS[3]})}
+    proof = store.stamp([TAGS[2], TAGS[3]], XIDS[0])
     assert proof.n == seen.p + 1
     assert store.pending_transactions() == {}
     assert isinstance(store.look_up("articles"), Miss)

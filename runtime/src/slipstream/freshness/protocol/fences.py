@@ -8,14 +8,15 @@ Where this is more exact than the contract's prose, because a trace said so (eac
 
 - *Between fence and index.* The accelerator checks the fence in one step and makes the object visible to purges in a later one
   (Varnish: `vcl_backend_response`, then unbusy). A purge between them moves the fence too late and finds nothing: the object is
-  stale until the repeat at 50 ms, though commit has returned. So a *young* object (2 s) is a hit only if no purge at all passed
-  since its certificate; the repeats at 50 ms and 1 s remove what slipped in before it is no longer young. 2 s = the second
-  repeat + as long as an insertion may take (1 s).
+  stale until the purge is repeated, though commit has returned. So a *young* object (0.5 s) is a hit only if no purge at all
+  passed since its certificate; the repeats at 50 and 250 ms remove what slipped in before it is no longer young. 0.5 s = that
+  second repeat + as long as an insertion, which does no I/O, is trusted to take (0.25 s). A young object that is no hit must
+  *pass*: refetched and stored anew it would be young again, for ever where anything is written several times a second.
 - *Late heartbeats.* A heartbeat sent before the accelerator was cut off may be read when it wakes up, and would prolong its
   lease beyond the 3 s that commit waits. So `heard` is no time of arrival: each answer of the accelerator carries a token (its
   own clock), each message of the purger brings the newest token back, and a token counts from when it was issued. The purger
   received it later than that, so its own count from the receipt ends later than the lease. No two clocks are compared; only
-  their rates must agree.
+  their rates must agree, and the accelerator's must not be set back (a step back of x s prolongs a lease by x s).
 - *Adoption.* A message `adopt` may be late as well, and would restore an old epoch or a low m. It must quote the accelerator's
   present vacancy, which changes at every start and at every purge that finds or leaves no epoch. And it names no current seq
   but a *fresh* one (a stamp without tags, taken after the answer that told the vacancy): a writer that could not reach the
@@ -29,8 +30,8 @@ Where this is more exact than the contract's prose, because a trace said so (eac
 from typing import NamedTuple
 
 LEASE_SECONDS = 3.0  # commit waits at most this long for an accelerator that stopped answering
-YOUNG_SECONDS = 2.0  # last repeat that matters (1 s) + longest insertion (1 s)
-REPEAT_PURGE_AFTER_SECONDS = (0.05, 1.0, 10.0)
+YOUNG_SECONDS = 0.5  # second repeat of a purge (0.25 s) + longest insertion (0.25 s)
+REPEAT_PURGE_AFTER_SECONDS = (0.05, 0.25, 1.0, 10.0)  # the later ones are for an insertion slower than that
 
 
 class Fence(NamedTuple):
@@ -57,8 +58,10 @@ def may_insert(fence: Fence, epoch: str, n: int) -> bool:
 
 
 def may_hit(fence: Fence, epoch: str, n: int, age_seconds: float, now: float) -> bool:
-    """True if a stored page certified at (epoch, n), checked in `age_seconds` ago, may be served at `now` on the accelerator's
-    own clock.
+    """True if a stored page certified at (epoch, n) may be served at `now` on the accelerator's own clock.
+
+    `age_seconds` counts from when it passed the fence, by a time kept with it: Varnish's `obj.age` also counts a backend's Age
+    and Date.
     """
     if fence.epoch != epoch or n < fence.since or not has_lease(fence, now):
         return False
@@ -84,7 +87,7 @@ def purge(fence: Fence, epoch: str, k: int, token: float, now: float) -> Fence:
 
 def heartbeat(fence: Fence, token: float) -> Fence:
     """Prolongs the lease from when `token` was issued. Sent every second, only while no purge to this accelerator is
-    unacknowledged.
+    unacknowledged and the daemon's own lease holds: an accelerator must not outlive the eyes that watch other programs.
     """
     return fence._replace(heard=max(fence.heard, token))
 
@@ -108,7 +111,9 @@ def vacate(fence: Fence, now: float) -> Fence:
 def lease_ends_at(newest_sent_token_received_at: float) -> float:
     """When, on the purger's clock, an accelerator that answers nothing has surely stopped serving: its commit may return then.
 
-    Counts from when the newest token that was *sent back*, in whatever message, answered or not, had been received.
+    Counts from when the newest token that was *sent back*, in whatever message, answered or not, had been received. A purger
+    that starts counts from its start, and a writer that finds no purger from that moment: whatever was sent before had been
+    received before.
     """
     return newest_sent_token_received_at + LEASE_SECONDS
 

@@ -45,7 +45,8 @@ def name_transaction(database: str, server_started_us: int, xid: int) -> str:
     """A name that no other transaction ever has: by database alias, `pg_postmaster_start_time()` in microseconds and
     `pg_current_xact_id()`.
 
-    Transaction ids alone come back: a promoted standby assigns again what its predecessor assigned and did not replicate.
+    Transaction ids alone come back: a promoted standby assigns again what its predecessor assigned and did not replicate. A
+    pending transaction of another server start is over, and may be reaped.
     """
     return f"{database}:{server_started_us}:{xid}"
 

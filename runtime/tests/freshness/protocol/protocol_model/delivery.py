@@ -1,4 +1,8 @@
-"""Who delivers: the serial purger, and accelerators that store, purge, restart and are adopted."""
+"""Who delivers: the serial purger, and accelerators that store, purge, restart and are adopted.
+
+Without time, "no longer young" is a step that waits for the repeats of the purges so far, and the last repeat waits for pages
+between check and index; `insertion` explores, with time, that the protocol's seconds make it so.
+"""
 
 from collections.abc import Iterator
 
