@@ -109,6 +109,11 @@ class GeneratedSiteTests(SiteTestCase):
             generate()
         self.assertEqual(take_fingerprint(), before)
 
+    def test_if_empty_leaves_a_site_with_content_without_an_error(self):
+        before = Article.objects.count()
+        self.assertIn("keeps what it holds", generate(if_empty=True))
+        self.assertEqual(Article.objects.count(), before)
+
     def test_replacing_keeps_the_staff_and_gives_the_same_magazine_for_the_same_seed(self):
         before = take_fingerprint()
         make_article("Written by hand")

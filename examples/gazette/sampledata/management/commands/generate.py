@@ -36,13 +36,17 @@ class Command(BaseCommand):
         )
         parser.add_argument("--replace", action="store_true", help="delete what is there first; accounts of the staff stay")
         parser.add_argument("--yes", action="store_true", help="with --replace: do not ask")
+        parser.add_argument("--if-empty", action="store_true", help="leave a site that holds something as it is")
 
-    def handle(self, *, scale, seed, editor_password, replace, yes, **options):
+    def handle(self, *, scale, seed, editor_password, replace, yes, if_empty, **options):
         began = time.monotonic()
         try:
             found = self._describe_content()
         except DatabaseError as error:
             raise CommandError(f"The tables could not be read ({error}). Run `manage.py migrate` first.") from error
+        if found and if_empty:
+            self.stdout.write(f"The site keeps what it holds: {found}.")
+            return
         if found:
             self._confirm_replacing(found, replace, yes)
         progress = Progress(self.stdout, is_terminal=self.stdout.isatty())
