@@ -8,7 +8,6 @@ outer one is made anew from the inner ones that are still there.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any
@@ -26,13 +25,12 @@ from django.utils.translation import get_language
 
 from slipstream.caches.backend import Found, SurvivingCache
 from slipstream.caches.envelope import MISSING
-from slipstream.caches.identity import CannotIdentify, digest_of, identify
+from slipstream.caches.identity import CannotIdentify, digest_of, identify, readable
 from slipstream.caches.mistakes import raise_or_log_once
 from slipstream.caches.template_digests import digest_of_nodes, digest_of_template
 from slipstream.lifetimes import UnknownLifetime, to_seconds
 
 FRAGMENT_CACHE = "fragments"  # the alias that fragments use where CACHES has it, else "default"
-READABLE_NAME = re.compile(r"[\w.-]{1,80}")
 
 # What a loop fetched ahead for the fragments in it: (alias, key) -> what was found.
 _fetched_ahead: ContextVar[Mapping[tuple[str, str], Found]] = ContextVar("slipstream_fragments_fetched_ahead")
@@ -108,8 +106,7 @@ class FragmentNode(Node):  # type: ignore[misc]  # Django carries no types
             parts.append(get_language() or "")
         if settings.USE_TZ:
             parts.append(timezone.get_current_timezone_name())
-        readable = name if READABLE_NAME.fullmatch(name) else ""
-        return f"fragment:{readable}:{digest_of(parts)}", lifetime, alias
+        return f"fragment:{readable(name)}:{digest_of(parts)}", lifetime, alias
 
     def alias_in(self, context: Context) -> str:
         """Return the alias of the cache that the fragment uses."""

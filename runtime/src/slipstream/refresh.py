@@ -20,6 +20,7 @@ from django.core.cache import caches
 from django.db import transaction
 from django.dispatch import Signal
 
+from slipstream.caches.identity import digest_of, readable
 from slipstream.lifetimes import to_seconds
 
 T = TypeVar("T")
@@ -100,7 +101,7 @@ class Refreshed(Generic[T]):
             self.request()
 
     def _key(self, kind: str) -> str:
-        return f"refresh:{self.name}:{kind}"
+        return f"refresh:{readable(self.name)}:{digest_of([self.name])}:{kind}"
 
 
 def refreshed(

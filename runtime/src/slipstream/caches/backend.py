@@ -346,15 +346,21 @@ class SurvivingCache(BaseCache):  # type: ignore[misc]  # Django carries no type
                 self._settle(only, full, is_writing)
             return only
         drivers = self.drivers
+        away: list[Driver] = []
         for index in self._ranks[slot_of(full)]:
             driver = drivers[index]
             if not driver.retry_at or driver.may_be_tried():
                 if driver.owed or driver.owed_scopes:
                     self._settle(driver, full, is_writing)
+                if is_writing:
+                    # What the ejected ones have is old from now on; what the stand-in has, once they are back.
+                    for ejected in away:
+                        ejected.owe(self.scope, [full], driver)
                 return driver
-            if is_writing:
-                # The copy on the ejected server is now old, and so will be the one on its stand-in when it returns.
-                driver.owe(self.scope, [full])
+            away.append(driver)
+        if is_writing:
+            for ejected in away:
+                ejected.owe(self.scope, [full])
         raise Ejected("every cache server is ejected")
 
     def group(self, fulls: Iterable[bytes], *, is_writing: bool = False) -> list[tuple[Driver, list[bytes]]]:

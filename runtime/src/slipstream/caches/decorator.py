@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 from django.core.cache import caches
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
-from slipstream.caches.identity import CannotIdentify, digest_of, identify
+from slipstream.caches.identity import CannotIdentify, digest_of, identify, readable
 from slipstream.caches.mistakes import Unpicklable, raise_or_log_once
 
 P = ParamSpec("P")
@@ -39,7 +39,7 @@ def cached(
                 parts = [f"{parameter}={identify(value)}" for parameter, value in bound.arguments.items()]
             except CannotIdentify as mistake:
                 raise CannotIdentify(f"@cached {label}(): {mistake}") from None
-            return f"cached:{label}:{digest_of(parts)}"
+            return f"cached:{readable(label)}:{digest_of([label, *parts])}"
 
         def key_or_mistake(args: Any, kwargs: Any) -> str | None:
             try:

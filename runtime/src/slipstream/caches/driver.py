@@ -60,6 +60,8 @@ class Driver(Server, ABC):
         super().__init__(name, connect, options.timeout_seconds, options.failures_before_ejection, options.retry_seconds)
         self.owed: dict[bytes, None] = {}  # keys to delete here before the next operation
         self.owed_scopes: dict[bytes, Scope] = {}  # caches to start anew here before the next operation
+        # What stand-ins hold until this server is back, by key or, for a cache that has to start anew there, by its scope.
+        self._lent: dict[tuple[bytes, Driver], Scope] = {}
         self._settling = threading.RLock()
 
     @abstractmethod
@@ -143,13 +145,19 @@ class Driver(Server, ABC):
         self.generations[scope.generation_key] = generation
         return generation
 
-    def owe(self, scope: Scope, keys: Sequence[bytes]) -> None:
-        """Remember that writes to these keys may not have reached this server: what it has there must not be read again."""
+    def owe(self, scope: Scope, keys: Sequence[bytes], stand_in: Driver | None = None) -> None:
+        """Remember that writes to these keys may not have reached this server: what it has there must not be read again.
+
+        Once it is back the same holds for what a stand-in has: it would be read when this one is away the next time.
+        """
         with self._settling:
             if len(self.owed) + len(keys) > OWED_KEYS_AT_MOST:
                 self.owed_scopes[scope.generation_key] = scope
+                keys = [scope.generation_key]
             else:
                 self.owed.update(dict.fromkeys(keys))
+            if stand_in is not None:
+                self._lent.update({(key, stand_in): scope for key in keys})
 
     def owe_generation(self, scope: Scope) -> None:
         """Remember that a bump did not reach this server."""
@@ -169,6 +177,13 @@ class Driver(Server, ABC):
                 self.counts.settled += len(chunk)
                 for key in chunk:
                     self.owed.pop(key, None)
+            lent, self._lent = self._lent, {}
+        # Outside the lock: two servers may have stood in for each other.
+        for (key, stand_in), lent_scope in lent.items():
+            if key == lent_scope.generation_key:
+                stand_in.owe_generation(lent_scope)
+            else:
+                stand_in.owe(lent_scope, [key])
 
 
 def new_generation() -> bytes:

@@ -141,7 +141,7 @@ class Herd:
         """Claim a key and read it; None when no server can be asked."""
         cache = self.cache
         try:
-            driver = cache.driver_for(full)
+            driver = cache.driver_for(full, is_writing=True)
             return driver.claim(cache.scope, full, secrets.token_hex(8).encode(), int(cache.options.claim_seconds * 1000))
         except CacheUnavailable as fault:
             return cache.missed(fault, None)  # type: ignore[no-any-return]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import enum
+import re
 import uuid
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -31,6 +32,7 @@ LAST_MODIFIED_NAMES = (
     "date_modified",
     "date_updated",
 )
+READABLE_NAME = re.compile(r"[\w.<>-]{1,80}", re.ASCII)
 PLAIN = (str, int, float, bool, bytes, decimal.Decimal, datetime.date, datetime.time, datetime.timedelta, uuid.UUID)
 
 
@@ -110,6 +112,11 @@ def digest_of(parts: Iterable[str]) -> str:
         encoded = part.encode("utf-8", "surrogatepass")
         digest.update(b"%d:%b" % (len(encoded), encoded))
     return digest.hexdigest()
+
+
+def readable(name: str) -> str:
+    """Return a name for people to find in a key, or nothing if a cache server would not take it there."""
+    return name if READABLE_NAME.fullmatch(name) else ""
 
 
 def _called(version: Any) -> Any:
