@@ -27,7 +27,7 @@ from startproject import make_django_stack
 from workshop import running_layers, temporary_folder
 
 VIEWS = """
-import hashlib, os, time
+import hashlib, os, threading, time
 from django.http import FileResponse, HttpResponse, JsonResponse
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
@@ -47,6 +47,12 @@ def slow(request):
     time.sleep(float(request.GET["seconds"]))
     return HttpResponse("done")
 
+BARRIER = threading.Barrier(3)
+
+def meet(request):
+    BARRIER.wait(10)
+    return HttpResponse("met")
+
 def facts(request):
     return JsonResponse({"pid": os.getpid(), "version": VERSION, "secure": request.is_secure(),
                          "address": request.META["REMOTE_ADDR"], "bypass": request.slipstream_bypass,
@@ -55,7 +61,7 @@ def facts(request):
 def download(request):
     return FileResponse(open(__file__, "rb"))
 
-urlpatterns = [path("body", body), path("unread", unread), path("slow", slow), path("facts", facts), path("download", download)]
+urlpatterns = [path("body", body), path("unread", unread), path("slow", slow), path("facts", facts), path("meet", meet), path("download", download)]
 """
 
 
@@ -351,4 +357,18 @@ def test_a_worker_that_was_killed_comes_back() -> None:
     with running_instance(config={"appserver": {"instances": 1}}) as instance:
         os.kill(instance.facts()["pid"], signal.SIGKILL)
         assert eventually(lambda: all(w.is_accepting and w.pid for w in instance.vitals().workers))
+        assert instance.ask("/facts")[0].status == 200
+
+
+def test_threads_of_a_process_serve_at_the_same_time() -> None:
+    config = {"appserver": {"instances": 1, "processes": 1, "threads": 3}}
+    with running_instance(config=config) as instance:
+        barrier_passed: list[bytes] = []
+        visitors = [threading.Thread(target=lambda: barrier_passed.append(instance.ask("/meet")[1])) for _ in range(3)]
+        for visitor in visitors:
+            visitor.start()
+        for visitor in visitors:
+            visitor.join()
+        assert barrier_passed == [b"met"] * 3
+        instance.reload()
         assert instance.ask("/facts")[0].status == 200
