@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 import subprocess
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
+from slipstream.database.original import open_original
 
 
 def copy(site: Any, *arguments: str, settings: str = "stack_settings") -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
@@ -178,3 +182,40 @@ def test_a_target_that_is_not_postgresql_is_refused(site: Any) -> None:
     _, answer = copy(site, settings="settings")
     assert "is SQLite, not PostgreSQL" in answer["message"]
     assert site.original.read_bytes() == before
+
+
+def test_what_is_still_in_the_write_ahead_log_is_copied_too(site: Any) -> None:
+    writer = sqlite3.connect(site.original)
+    try:
+        writer.execute("PRAGMA journal_mode = WAL")
+        writer.execute("INSERT INTO library_tag VALUES ('fresh')")
+        writer.commit()
+        done, answer = copy(site, "--from", "sqlite:db.sqlite3")  # beside manage.py, where the program runs
+        assert done.returncode == 0, done.stderr
+        assert answer["copied"]
+        assert ("fresh",) in site.query("SELECT slug FROM library_tag")
+    finally:
+        writer.close()
+
+
+def test_a_file_in_wal_mode_can_be_read_by_a_user_who_may_not_write_beside_it(site: Any) -> None:
+    connection = sqlite3.connect(site.original)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.close()
+    with tempfile.TemporaryDirectory(prefix="ss-", dir="/tmp") as name:
+        path = Path(name) / "db.sqlite3"
+        path.write_bytes(site.original.read_bytes())
+        path.chmod(0o444)
+        Path(name).chmod(0o555)
+        child = os.fork()
+        if child == 0:
+            try:
+                if os.geteuid() == 0:
+                    os.setresuid(65534, 65534, 65534)
+                with open_original(path) as original:
+                    os._exit(0 if original.count("library_tag") == 2 else 1)
+            finally:
+                os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert [found.name for found in Path(name).iterdir()] == ["db.sqlite3"]
+        Path(name).chmod(0o755)

@@ -121,17 +121,17 @@ def _add_source_connection(path: Path) -> None:
 
 def main(arguments: Iterable[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="slipstream.database.copying", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--from", dest="source", required=True, metavar="sqlite:/PATH")
+    parser.add_argument("--from", dest="source", required=True, metavar="sqlite:PATH")
     parser.add_argument("--to", dest="target", default="default", metavar="ALIAS")
     options = parser.parse_args(None if arguments is None else list(arguments))
     problem: CopyProblem
     try:
-        if not options.source.startswith("sqlite:/"):
-            raise Trouble(f"--from {options.source} is not understood", "Write sqlite: and the file's whole path")
+        if not options.source.startswith("sqlite:"):
+            raise Trouble(f"--from {options.source} is not understood", "Write sqlite: and the file's path")
         import django
 
         django.setup()
-        answer = copy(Path(options.source.removeprefix("sqlite:")), options.target)
+        answer = copy(Path(options.source.removeprefix("sqlite:")).resolve(), options.target)
         _write_answer(answer)
         _tell(answer)
         return 0

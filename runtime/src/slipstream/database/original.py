@@ -89,15 +89,30 @@ def open_original(path: Path) -> Iterator[Original]:
     """The database in the file ``path``, read-only; ``Trouble`` when it is none."""
     if not path.is_file():
         raise Trouble(f"there is no file {path}", "Check the NAME of the project's database")
-    connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)
+    connection = _connect(path)
     try:
-        try:
-            connection.execute("BEGIN")
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # from here on nothing changes for us
-        except sqlite3.Error as error:
-            raise Trouble(
-                f"{path} cannot be read as an SQLite database ({error})", "Check the file and its permissions"
-            ) from None
         yield Original(connection)
     finally:
         connection.close()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """A connection that has seen the database, from where on nothing changes for it.
+
+    A file in WAL mode needs two files beside it even for reading. Where this user may not make them and nobody has them open,
+    the file itself holds everything, and SQLite may take it as unchanging.
+    """
+    ways = ["mode=ro"]
+    if not path.with_name(path.name + "-wal").exists():
+        ways.append("mode=ro&immutable=1")
+    reason = None
+    for way in ways:
+        connection = sqlite3.connect(f"file:{quote(str(path))}?{way}", uri=True, isolation_level=None)
+        try:
+            connection.execute("BEGIN")
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            return connection
+        except sqlite3.Error as error:
+            reason = reason or error
+            connection.close()
+    raise Trouble(f"{path} cannot be read as an SQLite database ({reason})", "Check the file and its permissions")
