@@ -69,3 +69,17 @@ def test_an_expired_value_is_a_miss_and_a_previous_one() -> None:
     assert load_previous(expired, GENERATION) == {"a": 1}
     assert load_previous(expired, b"otherone") is MISSING
     assert not is_current(expired, GENERATION, time.time() * 1000)
+
+
+def test_hosts_with_and_without_lz4_understand_or_miss_each_other(monkeypatch: Any) -> None:
+    from slipstream.caches import envelope
+
+    text = "word " * 10_000
+    with_lz4 = seal(*encode(text, 4096), GENERATION)
+    assert load(with_lz4, GENERATION) == text
+    monkeypatch.setattr(envelope, "_lz4", None)
+    without = seal(*encode(text, 4096), GENERATION)
+    assert without[1] & envelope.ZLIB
+    assert load(with_lz4, GENERATION) is MISSING
+    monkeypatch.undo()
+    assert load(without, GENERATION) == text
