@@ -61,7 +61,7 @@ def facts(request):
 def download(request):
     return FileResponse(open(__file__, "rb"))
 
-urlpatterns = [path("body", body), path("unread", unread), path("slow", slow), path("facts", facts), path("meet", meet), path("download", download)]
+urlpatterns = [path(view.__name__, view) for view in (body, unread, slow, facts, meet, download)]
 """
 
 
