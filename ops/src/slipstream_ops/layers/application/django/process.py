@@ -41,7 +41,8 @@ def queue_variables(stack: Stack, host: Host) -> dict[str, str]:
         return {}
     variables = {"CELERY_BROKER_URL": broker["url"]}
     if stack.project.result_backend in SERVER_RESULTS:
-        variables["CELERY_RESULT_BACKEND"] = broker["url"]
+        # Over AMQP results come back as messages to whoever sent the task.
+        variables["CELERY_RESULT_BACKEND"] = "rpc://" if broker["url"].startswith("amqp") else broker["url"]
     return variables
 
 
