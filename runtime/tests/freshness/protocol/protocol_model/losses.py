@@ -5,17 +5,17 @@ from collections.abc import Iterator
 from slipstream.freshness.protocol.stamps import StoreState
 
 from protocol_model.setting import Setting, without
-from protocol_model.world import World
+from protocol_model.world import FOREVER_MS, World
 
 Successors = Iterator[tuple[str, World]]
 
 
 def loss_steps(setting: Setting, world: World) -> Successors:
     if world.flushes:
-        lost = StoreState(world.store.run_id)
+        lost = StoreState(world.store.run_id, lease_until_ms=_lease(setting))
         yield "FLUSHALL", _forgive(setting, world._replace(store=lost, flushes=world.flushes - 1))
     if world.store_restarts:
-        lost = StoreState(world.store.run_id + "'")
+        lost = StoreState(world.store.run_id + "'", lease_until_ms=_lease(setting))
         yield "the store restarts, empty", _forgive(setting, world._replace(store=lost, store_restarts=world.store_restarts - 1))
     if world.snapshots and world.saved is None:
         yield "the store saves itself to disk", world._replace(saved=world.store)
@@ -47,3 +47,8 @@ def _evictions(setting: Setting, world: World) -> Successors:
 def _forgive(setting: Setting, world: World) -> World:
     in_flight = sum(1 << i for i, writer in enumerate(world.writers) if writer.step in ("pended", "sent", "stamped"))
     return world._replace(forgiven=world.forgiven | in_flight)
+
+
+def _lease(setting: Setting) -> int:
+    """The daemon's lease after a loss: over until it read the outbox again; where no daemon acts, as if it had at once."""
+    return 0 if setting.slice.has_daemon else FOREVER_MS

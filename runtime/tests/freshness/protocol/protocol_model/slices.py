@@ -59,13 +59,37 @@ SLICES = (
     ),
     Slice("page and a flush", 70251, (UNDYING,), flushes=1, **PAGE_ON_ONE, has_reaper=False),
     Slice(
-        "page, two writers and a flush", 179917, (UNDYING, UNDYING), flushes=1, has_daemon=False, has_reaper=False, **PAGE_ON_ONE
+        "page, two writers and a flush", 226147, (UNDYING, UNDYING), flushes=1, has_daemon=False, has_reaper=False, **PAGE_ON_ONE
     ),
     Slice("page and an accelerator that restarts", 52112, (UNDYING,), accelerator_restarts=1, **PAGE_ON_ONE, has_reaper=False),
     Slice("page and a purger that restarts", 121160, (UNDYING,), daemon_crashes=1, **PAGE_ON_ONE, has_reaper=False),
     Slice("page and a store cut off after COMMIT", 20706, (Write(may_lose_store=True),), **PAGE_ON_ONE),
     Slice("page and the eviction of any single key", 67495, (UNDYING,), evictions=1, **PAGE_ON_ONE),
     Slice("page and a failover", 137416, (UNDYING,), failovers=1, has_reaper=False, **PAGE_ON_ONE),
+    Slice(
+        "two writers and two flushes, a filler", 24842, (UNDYING, UNDYING), (A,), flushes=2, has_daemon=False, has_reaper=False
+    ),
+    Slice(
+        "page on two accelerators and a flush",
+        13749,
+        (UNDYING,),
+        pages=1,
+        accelerators=2,
+        flushes=1,
+        has_daemon=False,
+        has_reaper=False,
+    ),
+    Slice(
+        "page from a cached query and a flush",
+        17884,
+        (UNDYING,),
+        (A,),
+        page_uses_query_cache=True,
+        flushes=1,
+        has_daemon=False,
+        has_reaper=False,
+        **PAGE_ON_ONE,
+    ),
 )
 
 BY_NAME = {one.name: one for one in SLICES}
