@@ -56,20 +56,30 @@ def grant_access(services: Iterable[Service], state: State) -> None:
     if not is_root():
         return
     given = _given(state)
-    for service in services:
-        user = user_of(service.account)
+    listed = list(services)
+    for account in dict.fromkeys(service.account for service in listed):
+        user = user_of(account)
         if user is None:
             continue
-        for path in (state.root, state.run, *service.folders, *service.reads, *service.writes):
+        mine = [service for service in listed if service.account == account]
+        reads = dict.fromkeys(path for service in mine for path in service.reads if not _belongs_to_the_system(path))
+        writes = dict.fromkeys(path for service in mine for path in service.writes)
+        folders = dict.fromkeys(path for service in mine for path in service.folders)
+        for path in (state.root, state.run, *folders, *reads, *writes):
             for folder in _closed_ancestors(path, user):
                 _grant(folder, user.pw_name, "x", given)
-        for path in service.reads:
+        for path in reads:
             for item in _unreadable(path, user):
                 _grant(item, user.pw_name, "rX", given)
-        for path in service.writes:
+        for path in writes:
             is_above_code = state.root.parent == path or path in state.root.parent.parents
             _open_for_writing(path, user, given, with_everything_below=not is_above_code)
     write_file(File(state.root / "access.json", json.dumps(sorted(given)) + "\n"))
+
+
+def _belongs_to_the_system(path: Path) -> bool:
+    """What packages installed is readable for everybody, and there is much of it to look through."""
+    return path.is_relative_to("/usr") or path.is_relative_to("/lib")
 
 
 def take_back_access(state: State) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from slipstream.wire import ANSWER_VARIABLE, ERROR_PAGES_MODULE, LAUNCH_MODULE
+from slipstream.wire import ANSWER_VARIABLE, COPYING_MODULE, ERROR_PAGES_MODULE, LAUNCH_MODULE
 
 from slipstream_ops.complaint import Complaint
 from slipstream_ops.execution import Result, make_folder, run, user_of, write_file
@@ -17,7 +17,6 @@ from slipstream_ops.layers.contract import Command, File
 from slipstream_ops.placement import Host, Stack, State, product_named
 
 ACCOUNT = "app"
-COPYING_MODULE = "slipstream.database.copying"
 MIGRATION_SECONDS = 3600.0
 STATIC_SECONDS = 600.0
 
@@ -135,13 +134,10 @@ def copy_database(stack: Stack, host: Host, say: Callable[[str], None]) -> None:
     command = program(stack, host, COPYING_MODULE, arguments, "copying the project's database", MIGRATION_SECONDS)
     result, answer = ask_runtime(command)
     if not result.succeeded:
-        found = answer.get("problem") if isinstance(answer, dict) else None
-        raise Complaint(
-            "copying the project's database",
-            found or last_line(result),
-            "Nothing was changed in the original",
-            result.transcript[-4000:],
-        )
+        problem = answer if isinstance(answer, dict) else {}
+        found = problem.get("message") or last_line(result)
+        detail = "\n".join(problem.get("details", ())) or result.transcript[-4000:]
+        raise Complaint("copying the project's database", found, "Nothing was changed in the original", detail)
     copied_marker(stack.state).write_text(f"{database.name} on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC\n")
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from slipstream_ops.complaint import Complaint
 from slipstream_ops.layers.contract import Action, Service
-from slipstream_ops.lifecycle.build import lending, rendering
+from slipstream_ops.lifecycle.build import lending
 from slipstream_ops.lifecycle.build import state as states
 from slipstream_ops.lifecycle.build.assemble import Assembled, Wishes, assemble, locate
-from slipstream_ops.lifecycle.run import access, acting, application, leftovers, starting, up
+from slipstream_ops.lifecycle.run import acting, leftovers, starting, up
 from slipstream_ops.placement import START_ORDER, Host, Stack, State, product_named, products_on, services_on
 from slipstream_ops.supervision.supervisord import Supervisor
 
@@ -35,24 +35,14 @@ def reload_everything(wishes: Wishes, say: Say) -> Assembled:
         stack, host = assembled.stack, assembled.host
         if lending.lend_packages(state, assembled.interpreter, assembled.missing_packages):
             say(f"Lent to the project: {', '.join(assembled.missing_packages)}")
-        old_certificate_and_pages_stay_until_checked(stack, host, say)
+        up.prepare_files(stack, host, say)
         up.prepare_application(stack, host, False, say)
+        up.keep_error_pages(stack, host, say)
         changed = take_over_services(stack, host, supervisor, say)
         for layer in START_ORDER:
             reload_layer(stack, host, layer, supervisor, changed, say)
         leftovers.write_down(state, supervisor)
     return assembled
-
-
-def old_certificate_and_pages_stay_until_checked(stack: Stack, host: Host, say: Say) -> None:
-    """Every product's checker sees the new files in a folder aside before any file of the running stack is replaced."""
-    rendering.refuse_faults(rendering.check_all(stack, host))
-    access.grant_access(services_on(stack, host), stack.state)
-    up.write_application_files(stack, host)
-    for sentence in application.keep_error_pages(stack, host):
-        say(sentence)
-    up.keep_certificate(stack)
-    rendering.write_all(stack, host)
 
 
 def take_over_services(stack: Stack, host: Host, supervisor: Supervisor, say: Say) -> set[str]:

@@ -78,11 +78,8 @@ def preflights(stack: Stack, host: Host) -> tuple[Action, ...]:
 
 
 def prepare_files(stack: Stack, host: Host, say: Say) -> None:
-    """Grant access, make the certificate and the error pages, render, have every product's checker agree, put in place."""
-    write_application_files(stack, host)
+    """Grant access, make the certificate, render, have every product's checker agree, put in place."""
     access.grant_access(services_on(stack, host), stack.state)
-    for sentence in application.keep_error_pages(stack, host):
-        say(sentence)
     keep_certificate(stack)
     say("Checking every configuration")
     rendering.refuse_faults(rendering.check_all(stack, host))
@@ -108,6 +105,7 @@ def start_everything(stack: Stack, host: Host, supervisor: Supervisor, copy_data
     say("Starting " + ", ".join(s.name for s in services_on(stack, host) if s.layer in starting.TIERS[0]))
     starting.start_tier(stack, host, supervisor, starting.TIERS[0], lambda name: say(f"  {name} is healthy"))
     prepare_application(stack, host, copy_database, say)
+    keep_error_pages(stack, host, say)
     for tier in starting.TIERS[1:]:
         starting.start_tier(stack, host, supervisor, tier, lambda name: say(f"  {name} is healthy"))
     say("Asking for the front page through every layer")
@@ -115,17 +113,24 @@ def start_everything(stack: Stack, host: Host, supervisor: Supervisor, copy_data
         say(sentence)
 
 
+def keep_error_pages(stack: Stack, host: Host, say: Say) -> None:
+    """The site's own error pages for the layers in front; rendered once its database answers, as their menus may need it."""
+    for sentence in application.keep_error_pages(stack, host):
+        say(sentence)
+    rendering.write_all(stack, host)
+
+
 def prepare_application(stack: Stack, host: Host, copy_database: bool, say: Say) -> None:
     """Migrate (only what slipstream made), copy when asked, collect static files: side by side where they do not meet."""
     with ThreadPoolExecutor(max_workers=2) as pool:
         static = pool.submit(application.collect_static, stack, host)
-        if application.may_migrate(stack):
+        if copy_database:
+            application.copy_database(stack, host, say)  # it migrates by itself, to prove that the target was empty
+        elif application.may_migrate(stack):
             say("Migrating the database, collecting static files")
             application.migrate(stack, host)
         else:
             say("Collecting static files")
-        if copy_database:
-            application.copy_database(stack, host, say)
         static.result()
 
 
