@@ -36,9 +36,10 @@ def is_listening(port: int) -> bool:
 class CacheServer:
     """A redis-server or memcached of our own; starting it again keeps the port and loses the data."""
 
-    def __init__(self, product: str, port: int | None = None) -> None:
+    def __init__(self, product: str, *arguments: str) -> None:
         self.product = product
-        self.port = port or free_port()
+        self.arguments = arguments
+        self.port = free_port()
         self.directory = Path(tempfile.mkdtemp(prefix="slipstream-cache-"))
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -57,6 +58,7 @@ class CacheServer:
             command = [binary, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.directory)]
         else:
             command = [binary, "-p", str(self.port), "-l", "127.0.0.1", "-u", "nobody", "-m", "64", "-c", "4096"]
+        command += [argument.replace("DIRECTORY", str(self.directory)) for argument in self.arguments]
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         wait_until(lambda: is_listening(self.port), f"{self.product} answers on {self.port}")
@@ -153,8 +155,8 @@ class FaultProxy:
 
 
 @contextlib.contextmanager
-def running(product: str) -> Iterator[CacheServer]:
-    server = CacheServer(product)
+def running(product: str, *arguments: str) -> Iterator[CacheServer]:
+    server = CacheServer(product, *arguments)
     try:
         yield server.start()
     finally:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import decimal
+import re
+import shutil
+import socket
+import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from cache_servers import CacheServer, FaultProxy, wait_until
+import slipstream.caches as slipstream_caches
+from cache_servers import CacheServer, FaultProxy, running, wait_until
 from django.utils.safestring import SafeString, mark_safe
-from slipstream.caches import CacheUnavailable, server_counts
+from slipstream.caches import CacheUnavailable, MemcachedCache, server_counts
 
 VALUES = [
     None, True, 0, -1, 2**80, 1.5, "", "text é", "x" * 50_000, b"", b"\x00\xff", b"y" * 50_000, [1, 2], {"a": (1, {2})},
@@ -234,3 +241,69 @@ def test_a_restarted_server_is_no_failure(own_server: CacheServer, make_cache: A
     counts = server_counts()[cache.drivers[0].name]
     assert counts["failures"] == 0
     assert counts["reconnects"] == 1
+
+
+def test_passwords_databases_and_unix_sockets(make_cache: Any) -> None:
+    with running("redis", "--requirepass", "secret", "--unixsocket", "DIRECTORY/redis.sock") as server:
+        path = f"unix://{server.directory}/redis.sock"
+        first = make_cache(server, OPTIONS={"password": "secret", "strict": True})
+        first.set("a", 1)
+        assert first.get("a") == 1
+        same = make_cache(server, location=f"{path}?password=secret", KEY_PREFIX=first.key_prefix, OPTIONS={"strict": True})
+        assert same.get("a") == 1
+        other = make_cache(server, location=f"{path}?db=3&password=secret", KEY_PREFIX=first.key_prefix)
+        assert other.get("a") is None
+        assert other.set("a", 2) is None
+        assert first.get("a") == 1
+        wrong = make_cache(server, OPTIONS={"password": "guess"})
+        assert wrong.get("a") is None
+        assert server_counts()[wrong.drivers[0].name]["failures"] >= 1
+
+
+def test_a_memcached_socket(make_cache: Any, tmp_path: Any) -> None:
+    path = tmp_path / "memcached.sock"
+    tmp_path.chmod(0o777)
+    tmp_path.parent.chmod(0o755)
+    process = subprocess.Popen([shutil.which("memcached") or "memcached", "-s", str(path), "-a", "0777", "-u", "root"])
+    try:
+        wait_until(path.exists, "memcached has made its socket")
+        cache = MemcachedCache(str(path), {"OPTIONS": {"strict": True, "timeout_seconds": 1}})
+        cache.set("a", 1)
+        assert cache.get("a") == 1
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_connecting_is_part_of_the_time(make_cache: Any, redis_server: CacheServer) -> None:
+    """A listener whose queue is full: the kernel drops what would connect, as a host that is gone does."""
+    with contextlib.ExitStack() as cleanup:
+        listener = cleanup.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(3):
+            filler = cleanup.enter_context(socket.socket())
+            filler.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                filler.connect(listener.getsockname())
+        cache = make_cache(redis_server, location=f"redis://127.0.0.1:{listener.getsockname()[1]}")
+        began = time.monotonic()
+        assert cache.get("a") is None
+        assert 0.04 < time.monotonic() - began < 0.5
+        assert server_counts()[cache.drivers[0].name]["timeouts"] == 1
+
+
+def test_a_value_too_large_for_the_server_removes_the_older_one(memcached_server: CacheServer, make_cache: Any) -> None:
+    cache = make_cache(memcached_server, OPTIONS={"compress_above_bytes": 10_000_000, "timeout_seconds": 2})
+    cache.set("a", "small")
+    cache.set("a", "x" * 2_000_000)
+    assert cache.get("a") is None
+    assert cache.set_many({"a": "x" * 2_000_000, "b": 1}) == ["a", "b"]
+    assert cache.get("a") is None
+    assert not cache.drivers[0].retry_at  # the server lives: it has answered
+
+
+def test_nothing_flushes() -> None:
+    """No source of slipstream sends a command that empties a server."""
+    for path in (Path(slipstream_caches.__file__).parent).rglob("*.py"):
+        assert not re.search(r"flush_?(all|db)\b", path.read_text(), re.IGNORECASE), path

@@ -9,9 +9,9 @@ CacheUnavailable instead.
 from __future__ import annotations
 
 import re
-import threading
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from random import getrandbits
 from time import time
 from typing import Any, ClassVar, NamedTuple
@@ -25,23 +25,19 @@ from django.core.cache.backends.base import (
 )
 
 from slipstream.caches.counts import CacheCounts, counts_of
-from slipstream.caches.driver import Driver, Ejected, Scope
+from slipstream.caches.driver import Driver, Scope
 from slipstream.caches.envelope import MISSING, encode, is_current, load
 from slipstream.caches.faults import CacheUnavailable, CommandRefused
 from slipstream.caches.herd import Herd
 from slipstream.caches.mistakes import Unpicklable
 from slipstream.caches.options import read_options, read_servers
 from slipstream.caches.pages import PAGE_CACHE_KEY, PageClaims
-from slipstream.caches.ring import SLOTS, rank_servers, slot_of
+from slipstream.caches.servers import Servers
 from slipstream.lifetimes import to_seconds
 
 JITTER_STEPS = 256
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x20\x7f]")
 KEY_CHARACTERS_AT_MOST = 250  # memcached's own limit, which Django warns about everywhere
-
-# One driver per process for the same server and options, so that caches and threads share connections and breakers.
-_drivers: dict[Any, Driver] = {}
-_drivers_lock = threading.Lock()
 
 
 class Found(NamedTuple):
@@ -70,13 +66,12 @@ class SurvivingCache(BaseCache):  # type: ignore[misc]  # Django carries no type
         super().__init__(entry | {"OPTIONS": {}})
         self.scope = Scope(self.key_prefix)
         self.counts: CacheCounts = counts_of(self.key_prefix)
-        self.drivers = [self._shared_driver(server) for server in servers]
+        self.servers = Servers(self.driver_class, servers, self.scope, self.counts, self.options)
+        self.drivers = self.servers.drivers
+        self.driver_for, self.group = self.servers.pick, self.servers.group
+        self.missed, self.lost = self.servers.missed, self.servers.lost
         self.herd = Herd(self)
-        self._only = self.drivers[0] if len(self.drivers) == 1 else None
-        self._ranks = [] if self._only else _ranks_of(tuple(driver.name for driver in self.drivers))
-        spread = self.options.jitter / (JITTER_STEPS - 1)
-        # From 1 down to 1 - jitter, never longer than asked for: a session or a one-time code must not outlive its promise.
-        self._factors = [1.0 - step * spread for step in range(JITTER_STEPS)]
+        self._factors = _jitter_factors(self.options.jitter)
         self._pages = PageClaims(self)
 
     # Django's API
@@ -334,104 +329,8 @@ class SurvivingCache(BaseCache):  # type: ignore[misc]  # Django carries no type
         except CacheUnavailable as fault:
             self.lost(fault, driver, [full])
 
-    def driver_for(self, full: bytes, *, is_writing: bool = False) -> Driver:
-        """Return the server of a key, or the next in its rank that is not ejected; raises Ejected when all are."""
-        only = self._only
-        if only is not None:
-            if only.retry_at and not only.may_be_tried():
-                if is_writing:
-                    only.owe(self.scope, [full])
-                raise Ejected(f"cache server {only.name} is ejected")
-            if only.owed or only.owed_scopes:
-                self._settle(only, full, is_writing)
-            return only
-        drivers = self.drivers
-        away: list[Driver] = []
-        for index in self._ranks[slot_of(full)]:
-            driver = drivers[index]
-            if not driver.retry_at or driver.may_be_tried():
-                if driver.owed or driver.owed_scopes:
-                    self._settle(driver, full, is_writing)
-                if is_writing:
-                    # What the ejected ones have is old from now on; what the stand-in has, once they are back.
-                    for ejected in away:
-                        ejected.owe(self.scope, [full], driver)
-                return driver
-            away.append(driver)
-        if is_writing:
-            for ejected in away:
-                ejected.owe(self.scope, [full])
-        raise Ejected("every cache server is ejected")
 
-    def group(self, fulls: Iterable[bytes], *, is_writing: bool = False) -> list[tuple[Driver, list[bytes]]]:
-        """Return the keys by the server that holds them; keys without a living server are left out and counted."""
-        groups: dict[Driver, list[bytes]] = {}
-        if self._only is not None:
-            keys = list(fulls)
-            if not keys:
-                return []
-            try:
-                return [(self.driver_for(keys[0]), keys)]
-            except CacheUnavailable as fault:
-                if is_writing:
-                    self.lost(fault, self._only, keys)
-                else:
-                    self.missed(fault, None)
-                return []
-        for full in fulls:
-            try:
-                groups.setdefault(self.driver_for(full, is_writing=is_writing), []).append(full)
-            except CacheUnavailable as fault:
-                self.missed(fault, None)
-        return list(groups.items())
-
-    def missed(self, fault: CacheUnavailable, default: Any) -> Any:
-        """Account for a read that a fault turned into a miss; a strict cache raises."""
-        self.counts.faults += 1
-        if self.options.strict:
-            raise fault
-        return default
-
-    def lost(self, fault: CacheUnavailable, driver: Driver | None, fulls: Sequence[bytes]) -> None:
-        """Account for a write that a fault turned into nothing; a strict cache raises.
-
-        The key is deleted before the server is next used: after a lost write its old value is a wrong one.
-        """
-        self.counts.lost_writes += 1
-        if driver is not None:
-            driver.owe(self.scope, fulls)
-        if self.options.strict:
-            raise fault
-
-    def _settle(self, driver: Driver, full: bytes, is_writing: bool) -> None:
-        try:
-            driver.settle(self.scope)
-        except CacheUnavailable:
-            if is_writing:
-                driver.owe(self.scope, [full])
-            raise
-
-    def _shared_driver(self, server: str) -> Driver:
-        options = self.options
-        identity = (
-            type(self).driver_class,
-            server,
-            options.timeout_seconds,
-            options.failures_before_ejection,
-            options.retry_seconds,
-            repr(options.connection),
-        )
-        with _drivers_lock:
-            if identity not in _drivers:
-                _drivers[identity] = type(self).driver_class(server, options)
-            return _drivers[identity]
-
-
-_rank_tables: dict[tuple[str, ...], list[tuple[int, ...]]] = {}
-
-
-def _ranks_of(names: tuple[str, ...]) -> list[tuple[int, ...]]:
-    if names not in _rank_tables:
-        _rank_tables[names] = rank_servers(names)
-        assert len(_rank_tables[names]) == SLOTS
-    return _rank_tables[names]
+@lru_cache
+def _jitter_factors(jitter: float) -> list[float]:
+    """From 1 down to 1 - jitter, never longer than asked for: a session or a one-time code must not outlive its promise."""
+    return [1.0 - step * jitter / (JITTER_STEPS - 1) for step in range(JITTER_STEPS)]

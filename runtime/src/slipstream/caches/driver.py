@@ -134,6 +134,10 @@ class Driver(Server, ABC):
     def estimate_keys(self, scope: Scope, timeout_seconds: float) -> int:
         """Return about how many values of the cache the server holds."""
 
+    def forget_connections(self) -> None:
+        super().forget_connections()
+        self._settling = threading.RLock()
+
     def claim_key(self, key: bytes) -> bytes:
         """Return the key under which a claim on `key` is kept."""
         return key + b":claim"

@@ -202,10 +202,13 @@ def _is_timeout(failure: BaseException) -> bool:
 
 def server_counts() -> dict[str, dict[str, int]]:
     """Return the counted events of each cache server that this process knows, by the server's name."""
-    return {
-        server.name: {count.name: getattr(server.counts, count.name) for count in fields(ServerCounts)}
-        for server in sorted(_servers, key=lambda server: server.name)
-    }
+    totals: dict[str, dict[str, int]] = {}
+    for server in sorted(_servers, key=lambda server: server.name):
+        # Caches with other time limits have their own connections and breaker to the same server.
+        total = totals.setdefault(server.name, {count.name: 0 for count in fields(ServerCounts)})
+        for name in total:
+            total[name] += getattr(server.counts, name)
+    return totals
 
 
 _servers: weakref.WeakSet[Server] = weakref.WeakSet()

@@ -8,6 +8,7 @@ generator that names the next step; `Herd` walks it with threads and the async m
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 from collections.abc import Callable, Generator
@@ -253,3 +254,12 @@ class Herd:
                 return Decision(MISSING, claim)
             yield Wait(min(poll, left))
             poll = min(poll * 1.5, LONGEST_POLL_SECONDS)
+
+
+def _forget_flights_after_fork() -> None:
+    global _flights_lock
+    _flights_lock = threading.Lock()
+    _flights.clear()  # the parent's threads do not exist here
+
+
+os.register_at_fork(after_in_child=_forget_flights_after_fork)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from inspect import signature
 from random import getrandbits
 from time import time
 from typing import Any
 
+from redis.connection import AbstractConnection, SSLConnection, UnixDomainSocketConnection, parse_url
 from redis.connection import Connection as TcpConnection
-from redis.connection import SSLConnection, UnixDomainSocketConnection, parse_url
 from redis.exceptions import NoScriptError, ResponseError
 
 from slipstream.caches.asynchronous import AsyncSurvivingCache
@@ -24,6 +25,11 @@ from slipstream.caches.sockets import DeadlineSocket, open_tcp, open_unix
 CONNECTION_NAMES = frozenset(
     {"db", "username", "password", "client_name", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs"}
     | {"ssl_check_hostname", "credential_provider"}
+)
+
+# No CLIENT SETINFO: it would add two round trips to connecting. The argument has changed its name within redis-py 7.
+UNNAMED: dict[str, None] = dict.fromkeys(
+    {"driver_info"} & set(signature(AbstractConnection.__init__).parameters) or {"lib_name", "lib_version"}
 )
 
 
@@ -100,8 +106,8 @@ class RedisDriver(Driver):
     def __init__(self, location: str, options: CacheOptions) -> None:
         settings = parse_url(location) | dict(options.connection)  # type: ignore[no-untyped-call]
         kind = {SSLConnection: _Tls, UnixDomainSocketConnection: _Unix}.get(settings.pop("connection_class", None), _Tcp)
-        # RESP2: the same replies with and without hiredis. No CLIENT SETINFO: it would add two round trips to connecting.
-        settings |= {"socket_timeout": options.timeout_seconds, "protocol": 2, "driver_info": None}
+        # RESP2: the same replies with and without hiredis.
+        settings |= {"socket_timeout": options.timeout_seconds, "protocol": 2} | UNNAMED
 
         def connect(deadline: float) -> Any:
             connection = kind(**settings)
