@@ -231,6 +231,11 @@ class Front:
     def log(self, service: str) -> str:
         return (self.stack.state.root / f"{service}.log").read_text()
 
+    def log_is_followed(self) -> bool:
+        with suppress(httpx.HTTPError):
+            self.client.get(f"http://{self.stack.endpoint('accelerator').netloc}/followed")
+        return "/followed" in self.log("accelerator-log")
+
     def entries(self, service: str, layer: str, request_id: str) -> list[dict[str, Any]]:
         """Lines of a service's JSON log about one request, waited for: logs are written behind the answer."""
 
@@ -291,6 +296,9 @@ def running_front(
             try:
                 if "edge" in layers:
                     wait_until(lambda: front.server("pages", "accelerator").state == "up", "the accelerator seen by the edge")
+                # Its writer joins the log where it is: what was before it came is in no line.
+                wait_until(front.log_is_followed, "the accelerator's log to be followed")
+                front.script(lambda seen: Answer())
                 yield front
             finally:
                 front.client.close()

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from origin import Answer, Front, Seen, running_front
+from origin import Answer, Front, Seen, running_front, wait_until
 
 SHARED = {"Cache-Control": "max-age=60"}
 PERSONAL = {"Cache-Control": "max-age=60", "Vary": "Cookie"}
@@ -234,6 +234,26 @@ def test_anonymous_visitors_do_not_wait_behind_signed_in_ones(front: Front) -> N
         is_over.set()
         for thread in threads:
             thread.join()
+
+
+def test_a_copy_that_was_confirmed_still_depends_on_cookies(front: Front) -> None:
+    """The 304 that confirms an old copy need not repeat its Vary."""
+
+    def confirm(seen: Seen) -> Answer:
+        if seen.header("If-None-Match"):
+            return Answer(304, {"ETag": '"v1"', "Cache-Control": "max-age=60"})
+        page = by_cookie(seen)
+        return Answer(200, {**PERSONAL, "Cache-Control": "max-age=1", "ETag": '"v1"'}, page.body)
+
+    front.script(confirm)
+    front.get("/confirmed")
+    time.sleep(1.1)
+    front.get("/confirmed")
+    wait_until(lambda: len(front.seen) == 2, "the refresh behind the old copy")
+    wait_until(lambda: int(front.get("/confirmed").headers["Age"]) == 0, "the confirmed copy")
+    answer = front.get("/confirmed")
+    assert (answer.headers["X-Cache"], answer.text, answer.headers["Vary"]) == ("hit", "for anybody", "Cookie")
+    assert front.get("/confirmed", {"Cookie": "sessionid=me"}).text == "for sessionid=me"
 
 
 # Credentials and variants ------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from h2.config import H2Configuration
 from h2.connection import ConnectionState, H2Connection
 from h2.events import ConnectionTerminated, ResponseReceived, StreamEnded, StreamReset
 from origin import Answer, Front, Seen, running_front, wait_until
+from slipstream_ops.complaint import Complaint
 from slipstream_ops.layers.edge import haproxy
 
 PAGES = {503: "<h1>Our own 503</h1>"}
@@ -227,8 +228,6 @@ def test_no_connection_is_lost_by_reloads(front: Front) -> None:
 
 
 def test_a_reload_with_a_mistake_changes_nothing(front: Front) -> None:
-    from slipstream_ops.complaint import Complaint
-
     configuration = front.stack.state.rendered / "edge" / "haproxy.cfg"
     configuration.write_text(configuration.read_text() + "\nnonsense\n")
     with pytest.raises(Complaint, match="checking the edge's configuration"):

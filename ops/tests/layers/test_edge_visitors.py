@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import ssl
 import threading
@@ -12,6 +13,9 @@ from contextlib import contextmanager
 import httpx
 import pytest
 import websockets
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import DataReceived, ResponseReceived
 from origin import Front, running_front
 from slipstream.wire import HEALTH_PATH
 from websockets.sync.server import ServerConnection, serve
@@ -154,6 +158,26 @@ def test_a_chunked_body_with_a_length_is_read_in_one_way(front: Front) -> None:
     assert "/smuggled" not in [seen.url for seen in front.seen]
 
 
+@pytest.mark.parametrize(
+    ("lines", "statuses"),
+    [
+        ([("Cookie", "a=" + "x" * 20_000)], {200}),
+        ([("Cookie", "a=" + "x" * 29_000)], {200, 400}),
+        ([(f"X-{number}", "x") for number in range(70)], {200}),
+        ([(f"X-{number}", "x" * 250) for number in range(90)], {200, 431}),
+        ([(f"X-{number}", "x") for number in range(150)], {400}),
+        ([("Cookie", "a=" + "x" * 100_000)], {400}),
+    ],
+)
+def test_a_large_head_harms_nobody_else(front: Front, lines: list[tuple[str, str]], statuses: set[int]) -> None:
+    """A head that one layer takes and the next refuses would look like a dying accelerator."""
+    front.says()
+    for _ in range(3):
+        assert front.get("/large", dict(lines)).status_code in statuses
+    assert front.server("pages", "accelerator").state == "up"
+    assert front.get("/small").headers["X-Cache"] == "miss"
+
+
 def test_only_websockets_are_upgraded(front: Front) -> None:
     front.says()
     front.raw(
@@ -244,6 +268,18 @@ def test_one_request_id_goes_through_every_log(front: Front) -> None:
     assert edge["server"] == "accelerator" and edge["milliseconds"]["active"] >= 0
 
 
+def test_every_line_of_the_log_is_json(front: Front) -> None:
+    front.says()
+    front.raw('GET /"\\x HTTP/1.1\r\nHost: "\r\nConnection: close\r\n\r\n')
+    front.raw("rubbish\r\n\r\n")
+    front.raw('G"ET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    marker = front.get("/marker").headers["X-Request-ID"]
+    front.entries("edge", "edge", marker)
+    for line in front.log("edge").splitlines():
+        if line.startswith("{"):
+            assert json.loads(line)["status"] >= 200
+
+
 def test_every_request_has_an_id_of_its_own(front: Front) -> None:
     front.says(SHARED)
     assert len({front.get("/shared").headers["X-Request-ID"] for _ in range(5)}) == 5
@@ -322,3 +358,41 @@ def test_websockets_reach_the_app_servers() -> None:
             assert asyncio.run(talk()) == ["one", "two", "three" * 10_000]
             assert seen == ["/chat?room=1 https"]
             assert front.vitals("accelerator").pipes == 0
+
+
+def test_websockets_over_http2_reach_them_too() -> None:
+    """RFC 8441, as browsers do it: one more stream of the connection that the page came by."""
+    with running_front(count=1) as front:
+        front.apps[0].stop()
+        seen: list[str] = []
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.set_alpn_protocols(["h2"])
+        with (
+            websocket_server(front.apps[0].port, seen),
+            socket.create_connection(("127.0.0.1", front.https), 10) as plain,
+            context.wrap_socket(plain) as connection,
+        ):
+            http2 = H2Connection(H2Configuration(client_side=True))
+            http2.initiate_connection()
+            connection.sendall(http2.data_to_send())
+            http2.receive_data(connection.recv(65536))  # its settings allow the extended CONNECT
+            head = [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "https"), (":path", "/chat")]
+            head += [(":authority", f"localhost:{front.https}"), ("sec-websocket-version", "13")]
+            http2.send_headers(1, head)
+            connection.sendall(http2.data_to_send())
+            received = b""
+            has_sent = False
+            while received != b"\x81\x02hi":
+                for event in http2.receive_data(connection.recv(65536)):
+                    if isinstance(event, ResponseReceived):
+                        assert dict(event.headers)[b":status"] == b"200"
+                    elif isinstance(event, DataReceived):
+                        received += event.data
+                if not has_sent:
+                    http2.send_data(1, b"\x81\x82\x00\x00\x00\x00hi")  # a text frame, its mask all zero
+                    has_sent = True
+                connection.sendall(http2.data_to_send())
+            http2.send_data(1, b"\x88\x82\x00\x00\x00\x00\x03\xe8")  # and the frame that says goodbye
+            connection.sendall(http2.data_to_send())
+        assert seen == ["/chat https"]

@@ -50,10 +50,13 @@ def sizes(stack: Stack, host: Host) -> tuple[Sized, ...]:
         ),
         Sized(
             "http_req_hdr_len",
-            "16k",
-            "the edge's buffer / 2",
+            "31k",
+            "the edge's buffer of 32 KB, less 1 KB",
             "a header that the edge let in (large cookies) is not refused here",
         ),
+        Sized("http_resp_hdr_len", "31k", "as http_req_hdr_len", "a long Content-Security-Policy is no reason for an error page"),
+        Sized("http_resp_size", "48k", "as http_req_size", "the same for an answer's whole head"),
+        Sized("http_max_hdr", 128, "the edge's 101 and what it adds", "as many header lines as the edge lets in"),
         Sized(
             "http_req_size", "48k", "more than the edge's buffer of 32 KB", "the same for the whole head, with what the edge adds"
         ),
