@@ -140,7 +140,7 @@ def test_the_session_is_shared_by_both_app_servers(gazette: Site) -> None:
         for number in (1, 2):
             direct = httpx.get(gazette.addresses[f"app server {number} directly"], cookies=cookies, headers={"Host": "localhost"})
             assert direct.status_code == 200
-            assert "Log out" in direct.text, "every server answers directly, and knows the visitor"
+            assert "Augusta" in direct.text, "every server answers directly, and knows the visitor"
 
 
 def test_one_id_goes_through_all_layers(gazette: Site) -> None:

@@ -157,6 +157,7 @@ class Service:
     stop_timeout_seconds: int = 10
     start_timeout_seconds: int = 30
     open_files: int = 4096
+    follows: str | None = None  # the service of the same layer that must be healthy before this one starts
     listens: tuple[str, ...] = ()  # endpoint names
 
 

@@ -25,15 +25,15 @@ COPIED_FOLDERS = ("edge", "errors")
 
 def eject(assembled: Assembled, target: Path) -> list[Path]:
     """Write everything into ``target``; the paths written. Paths inside the files point into ``target`` as well."""
-    stack, host = ejected_stack(assembled.stack, target), assembled.host
-    host = replace(host, layers=host.layers - {"mail"})
+    stack = ejected_stack(assembled.stack, target)
+    host = stack.hosts[0]
     for name in COPIED_FOLDERS:
         source = assembled.stack.state.rendered / name
         if source.is_dir():
             shutil.copytree(source, stack.state.rendered / name)
     if assembled.stack.state.lent.is_dir():
         shutil.copytree(assembled.stack.state.lent, stack.state.lent, ignore=shutil.ignore_patterns("__pycache__"))
-    written = [keep(File(target / f"{SETTINGS_NAME}.py", settings_module(stack, assembled), is_secret=True))]
+    written = [keep(File(target / f"{SETTINGS_NAME}.py", settings_module(stack), is_secret=True))]
     for layer, product in products_on(stack, host):
         if layer != "application":
             written += [keep(file) for file in product.render(stack, host)]
@@ -41,7 +41,7 @@ def eject(assembled: Assembled, target: Path) -> list[Path]:
     written += [keep(unit) for unit in systemd.render(services, stack.state, target / "units")]
     for folder in (stack.state.data, stack.state.logs, stack.state.run, stack.state.static):
         make_folder(folder)
-    written.append(keep(File(target / "README.md", readme(stack, host.layers, services))))
+    written.append(keep(File(target / "README.md", readme(stack, services))))
     return written
 
 
@@ -53,7 +53,9 @@ def ejected_stack(stack: Stack, target: Path) -> Stack:
         for name, e in stack.endpoints.items()
     }
     mail = stack.config.mail.model_copy(update={"server": "external"})
-    return replace(stack, config=stack.config.model_copy(update={"mail": mail}), state=state, endpoints=endpoints)
+    hosts = tuple(replace(host, layers=host.layers - {"mail"}) for host in stack.hosts)
+    config = stack.config.model_copy(update={"mail": mail})
+    return replace(stack, config=config, state=state, endpoints=endpoints, hosts=hosts)
 
 
 def with_own_settings(service: Service, target: Path) -> Service:
@@ -73,9 +75,9 @@ def keep(file: File) -> Path:
     return file.path
 
 
-def settings_module(stack: Stack, assembled: Assembled) -> str:
+def settings_module(stack: Stack) -> str:
     """A settings module with every value the stack changes written out, its reason beside it."""
-    host = replace(assembled.host, is_root=False)
+    host = replace(stack.hosts[0], is_root=False)
     write_application_files(stack, host, account=None)
     command = application.program(stack, host, SETTINGS_REPORT_MODULE, ("--as-module",), "writing the settings module")
     result, answer = application.ask_runtime(replace(command, account=None))
@@ -85,9 +87,9 @@ def settings_module(stack: Stack, assembled: Assembled) -> str:
     return str(answer["module"])
 
 
-def readme(stack: Stack, layers: frozenset[str], services: list[Service]) -> str:
+def readme(stack: Stack, services: list[Service]) -> str:
     products: list[str] = []
-    for layer, product in products_on(stack, replace(stack.hosts[0], layers=layers)):
+    for layer, product in products_on(stack, stack.hosts[0]):
         title: Any = product.TITLE
         products.append(f"- {layer}: {title}")
     units = "\n".join(f"- `units/slipstream-{service.name}.service` (user slipstream-{service.account})" for service in services)

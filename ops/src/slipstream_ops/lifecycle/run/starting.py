@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from slipstream_ops.complaint import Complaint
@@ -46,8 +46,17 @@ def start_tier(stack: Stack, host: Host, supervisor: Supervisor, tier: frozenset
     services = [service for service in services_on(stack, host) if service.layer in tier]
     if not services:
         return
+    outcomes: dict[str, Future[None]] = {}
+
+    def start_in_turn(service: Service) -> None:
+        if service.follows in outcomes:
+            outcomes[service.follows].result()
+        start_service(service, stack.state, supervisor, report)
+
     with ThreadPoolExecutor(max_workers=len(services)) as pool:
-        for outcome in [pool.submit(start_service, service, stack.state, supervisor, report) for service in services]:
+        for service in services:  # a product names the service that others follow first
+            outcomes[service.name] = pool.submit(start_in_turn, service)
+        for outcome in outcomes.values():
             outcome.result()
 
 
