@@ -8,11 +8,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.db.utils import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from slipstream import wire
 from slipstream.logs import request_id
+from slipstream.outages import answer_outage, connect_signal, has_outage, is_outage
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 """What the edge makes and a log line can carry; anything else is not believed."""
@@ -31,6 +33,7 @@ class SlipstreamMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         self.get_response = get_response
+        connect_signal()
         self.is_async = iscoroutinefunction(get_response)
         if self.is_async:
             markcoroutinefunction(self)
@@ -44,6 +47,8 @@ class SlipstreamMiddleware:
         try:
             response: HttpResponseBase = self.get_response(request)
             return leave(request, response)
+        except (OperationalError, InterfaceError) as error:  # the site's own error page asked the database as well
+            return leave_broken(request, error)
         finally:
             request_id.reset(token)
 
@@ -53,6 +58,8 @@ class SlipstreamMiddleware:
         token = request_id.set(enter(request))
         try:
             return leave(request, await self.get_response(request))
+        except (OperationalError, InterfaceError) as error:
+            return leave_broken(request, error)
         finally:
             request_id.reset(token)
 
@@ -88,7 +95,17 @@ def address_of_visitor(forwarded: str) -> str | None:
         return None
 
 
+def leave_broken(request: HttpRequest, error: Exception) -> HttpResponseBase:
+    """The answer to an outage; any other error goes on its way."""
+    if not is_outage(error):
+        raise error
+    request.slipstream_outage = True
+    return leave(request, answer_outage(request))
+
+
 def leave(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    if response.status_code == 500 and has_outage(request):
+        response = answer_outage(request)
     identifier: str | None = request.slipstream_request_id
     if identifier:
         response.headers[wire.REQUEST_ID_HEADER] = identifier
