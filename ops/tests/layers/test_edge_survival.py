@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import httpx
+import psutil
 import pytest
 from h2.config import H2Configuration
 from h2.connection import ConnectionState, H2Connection
@@ -287,3 +288,16 @@ def test_nobody_behind_is_told_with_the_sites_page(front: Front) -> None:
     assert reply.status_code == 503 and reply.text == PAGES[503]
     assert reply.headers["Retry-After"] == "30" and reply.headers["Cache-Control"] == "no-store"
     assert len(reply.headers["X-Request-ID"]) == 32
+
+
+@pytest.mark.parametrize("victim", ["master", "worker"])
+def test_the_edge_starts_again_after_being_killed(front: Front, victim: str) -> None:
+    master = front.processes["edge"]
+    process = psutil.Process(master.pid)
+    worker = process.children()[0]
+    (process if victim == "master" else worker).kill()
+    master.wait(10)
+    worker.wait(10)
+    with front.restart("edge", "edge"):
+        wait_until(lambda: front.server("pages", "accelerator").state == "up", "the accelerator seen by the edge")
+        assert front.get("/built/1").status_code == 200
