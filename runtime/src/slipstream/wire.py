@@ -36,11 +36,29 @@ OVERLAY_VARIABLE = "SLIPSTREAM_OVERLAY"
 LENT_VARIABLE = "SLIPSTREAM_LENT"
 """Folders (os.pathsep between them) that are appended to ``sys.path``, behind the project's own packages."""
 
+UNHURRIED_VARIABLE = "SLIPSTREAM_UNHURRIED"
+"""Set for processes that no visitor waits for: the database's time limits for a request's statements are not theirs."""
+
 ANSWER_VARIABLE = "SLIPSTREAM_ANSWER"
 """File that a program of the runtime writes its JSON answer to, so that prints of the project cannot disturb it."""
 
 READY_VARIABLE = "SLIPSTREAM_READY"
 """File that exists while a worker (or beat) is ready; made and removed by the process itself."""
+
+FILES_VARIABLE = "SLIPSTREAM_FILES"
+"""JSON, ``[{"url", "folder", "is_static"}]``: files that the processes serve themselves where their app server cannot."""
+
+INSTANCE_VARIABLE = "SLIPSTREAM_INSTANCE"
+"""Folder of one app-server instance, named like it; each worker keeps its scoreboard there, from when it is ready."""
+
+REQUEST_SECONDS_VARIABLE = "SLIPSTREAM_REQUEST_SECONDS"
+"""How long a request may take, for app servers whose processes have to see to that themselves."""
+
+SCOREBOARD_FIELDS = ("busy", "requests", "exceptions", "killed", "microseconds", "sent_bytes")
+"""A worker's scoreboard: one native unsigned 64-bit number each, in a file named after the process's id."""
+
+KILLED_FILE = "killed"
+"""In the folder of an instance: requests ended for their time, as decimal text, by workers that are gone since."""
 
 OVERLAY_MODULE = "slipstream.overlay"
 LAUNCH_MODULE = "slipstream.launch"
@@ -49,6 +67,8 @@ ERROR_PAGES_MODULE = "slipstream.errorpages"
 COPYING_MODULE = "slipstream.database.copying"
 SETTINGS_REPORT_MODULE = "slipstream.settingsreport"
 WSGI_MODULE = "slipstream.wsgi"
+ASGI_MODULE = "slipstream.asgi"
+SERVING_PACKAGE = "slipstream.serving"
 
 # Overlay document ------------------------------------------------------------------------------------------------------
 OVERLAY_KEYS = (
@@ -58,7 +78,9 @@ OVERLAY_KEYS = (
     "hosts",  # list[str]: names the site answers to
     "https_port",  # int: the edge's port as visitors see it
     "cache",  # {"urls": [str, ...]} or null: cache servers, password included
-    "database",  # {"alias": "default", "engine", "name", "user", "password", "host", "port", "pool_max"} or null
+    # {"alias": "default", "engine", "name", "user", "password", "host", "port", "pool_max", "statement_seconds"} or null; the
+    # last only where each connection sets the limit of a request's statements itself
+    "database",
     "broker",  # {"url": str} or null
     "mail",  # {"host": str, "port": int} or null
     "static_root",  # str: where collectstatic writes; the project's own STATIC_ROOT is not touched

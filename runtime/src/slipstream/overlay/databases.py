@@ -1,10 +1,11 @@
-"""Connections that are kept, to the project's own databases or to the stack's PostgreSQL."""
+"""Connections that are kept, to the project's own databases or to the stack's."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 from typing import Any
 
+from slipstream.overlay import mysql
 from slipstream.overlay.change import Change, Settings, change, value_of
 from slipstream.overlay.offer import DatabaseOffer, Offer
 
@@ -26,15 +27,19 @@ def place_databases(settings: Settings, offer: Offer) -> list[Change]:
         whys = ["SQLite: writers wait for each other instead of failing; the file itself is not changed"]
     if offer.database:
         after[offer.database.alias] = own_database(before.get(offer.database.alias, {}), offer.database)
-        whys = ["the stack's own PostgreSQL, with kept connections"]
+        whys = ["the stack's own database, with kept connections"]
     return change(settings, "DATABASES", after, "; ".join(whys))
 
 
 def own_database(replaced: dict[str, Any], offered: DatabaseOffer) -> dict[str, Any]:
-    """The entry for the stack's PostgreSQL, with what the project says about how it uses its database."""
+    """The entry for the stack's database, with what the project says about how it uses its database."""
     entry = {key: replaced[key] for key in KEPT_KEYS if key in replaced}
     engine = str(replaced.get("ENGINE", ""))
-    if "gis" in engine or "spatialite" in engine:
+    if offered.engine == mysql.BACKEND:
+        backend = mysql.choose_backend(engine)
+        entry["OPTIONS"] = mysql.options(offered)
+        mysql.provide_driver()
+    elif "gis" in engine or "spatialite" in engine:
         backend = "django.contrib.gis.db.backends.postgis"
     elif "postgres" in engine:
         backend = engine  # also one that wraps Django's, for metrics

@@ -13,7 +13,8 @@ from slipstream import wire
 
 @dataclass(frozen=True)
 class DatabaseOffer:
-    """The stack's own PostgreSQL. ``pool_max``: most connections of one process."""
+    """The stack's own database. ``pool_max``: most connections of one process. ``statement_seconds``: limit of a request's
+    statements where each connection sets it itself; None where the server does."""
 
     name: str
     user: str
@@ -23,6 +24,7 @@ class DatabaseOffer:
     alias: str = "default"
     engine: str = "django.db.backends.postgresql"
     pool_max: int = 1
+    statement_seconds: int | None = None
 
 
 @dataclass(frozen=True)
