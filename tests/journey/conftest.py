@@ -12,12 +12,6 @@ from sites import Site, copy_gazette, make_environment, running
 
 
 @pytest.fixture(scope="session")
-def django_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An interpreter whose environment holds Django and nothing else."""
-    return make_environment(tmp_path_factory.mktemp("environment") / "django", "Django>=5.2,<5.3")
-
-
-@pytest.fixture(scope="session")
 def projects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder that other users may pass, as /srv would be."""
     folder = Path("/tmp") / f"ss-journey-{tmp_path_factory.getbasetemp().name}"
@@ -25,6 +19,12 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder.mkdir(mode=0o755)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def django_environment(projects: Path) -> Path:
+    """An interpreter whose environment holds Django and nothing else."""
+    return make_environment(projects / "environment", "Django>=5.2,<5.3")
 
 
 @pytest.fixture

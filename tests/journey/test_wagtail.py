@@ -8,8 +8,8 @@ from pathlib import Path
 from sites import Site, digest_of, make_environment, running
 
 
-def test_a_fresh_wagtail_site_runs_unedited(projects: Path, tmp_path: Path) -> None:
-    python = make_environment(tmp_path / "wagtail", "wagtail>=7", "Django>=5.2,<5.3")
+def test_a_fresh_wagtail_site_runs_unedited(projects: Path) -> None:
+    python = make_environment(projects / "wagtail-environment", "wagtail>=7", "Django>=5.2,<5.3")
     folder = projects / "wagtail"
     folder.mkdir()
     subprocess.run([python.parent / "wagtail", "start", "mysite", folder], check=True, capture_output=True)

@@ -72,6 +72,8 @@ def grant_access(services: Iterable[Service], state: State) -> None:
             for item in _unreadable(path, user):
                 _grant(item, user.pw_name, "rX", given)
         for path in writes:
+            if not path.exists() and path.parent in writes:
+                continue  # a file to be: what its folder passes on is enough
             is_above_code = state.root.parent == path or path in state.root.parent.parents
             _open_for_writing(path, user, given, with_everything_below=not is_above_code)
     write_file(File(state.root / "access.json", json.dumps(sorted(given)) + "\n"))

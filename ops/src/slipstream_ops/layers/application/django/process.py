@@ -57,10 +57,10 @@ def reads(stack: Stack) -> tuple[Path, ...]:
 
 
 def writes(stack: Stack) -> tuple[Path, ...]:
-    """Folders that the account must be able to write: uploads, and the folder of an SQLite file (its journal lies beside it)."""
-    folders = [stack.project.media_root] if stack.project.media_root else []
+    """What the account must be able to write: uploads, and an SQLite file with its folder (its journal lies beside it)."""
+    found = [stack.project.media_root] if stack.project.media_root else []
     for database in stack.project.databases:
-        is_file = database.vendor == "sqlite" and database.name and ":memory:" not in database.name
-        if is_file and (stack.project.root / database.name).parent not in folders:
-            folders.append((stack.project.root / database.name).parent)
-    return tuple(folders)
+        if database.vendor == "sqlite" and database.name and ":memory:" not in database.name:
+            file = stack.project.root / database.name
+            found += [file.parent, file]
+    return tuple(dict.fromkeys(found))
