@@ -181,3 +181,22 @@ def test_ten_thousand_keys_of_one_lifetime_expire_over_a_fifth_of_it(server: Cac
     assert max(left) <= 1000
     assert max(left) - min(left) >= 0.2 * 1000 - 1.0  # the second it took to set them
     assert len({round(seconds / 10) for seconds in left}) >= 20  # and evenly
+
+
+def test_django_page_cache_under_asgi(server: CacheServer) -> None:
+    """The end of an ASGI request is told in another context than its views ran in; the claims must end with it all the same."""
+    script = WORKER.parent / "asgi_site.py"
+    command = [sys.executable, str(script), server.backend, server.location, prefix()]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=90)
+    assert run.returncode == 0, run.stderr
+    report = json.loads(run.stdout.splitlines()[-1])
+    assert report["public"]["rendered"] == 1
+    assert report["private"]["rendered"] == 20
+    assert report["public"]["statuses"] == report["private"]["statuses"] == [200]
+    assert report["private"]["seconds"] < 10  # two rounds of rendering, and not the 20 s that one may wait
+
+
+def test_a_computation_that_asks_for_itself_does_not_wait_for_itself(cache: Any) -> None:
+    began = time.monotonic()
+    assert cache.get_or_set("key", lambda: cache.get_or_set("key", lambda: 1) + 1) == 2
+    assert time.monotonic() - began < 1.5

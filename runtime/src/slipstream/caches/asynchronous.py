@@ -80,7 +80,7 @@ class AsyncSurvivingCache(SurvivingCache):
         value, generation, raw = await _in_thread(herd.look, full)
         if value is not MISSING:
             return value
-        flight_key, steps = herd.begin(full, generation, raw)
+        flight_key, steps = herd.begin(full, generation, raw, is_blocking=False)
         try:
             decision = await _walk(self, full, steps)
             if decision.value is not MISSING:

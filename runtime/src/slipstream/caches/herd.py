@@ -32,9 +32,10 @@ LONGEST_POLL_SECONDS = 0.05
 class Flight:
     """A key that this process is waiting for or computing: its other threads look here, and not at the server."""
 
-    __slots__ = ("claim", "landed", "raw")
+    __slots__ = ("claim", "landed", "raw", "thread")
 
     def __init__(self) -> None:
+        self.thread = threading.get_ident()
         self.landed = threading.Event()
         self.raw: tuple[bytes, bytes] | None = None  # (generation, envelope) once it is there
         self.claim: Claim | None = None  # what others wait for; they may store under it when their wait is over
@@ -106,13 +107,18 @@ class Herd:
             cache.counts.hits += 1
         return value, generation, raw
 
-    def begin(self, full: bytes, generation: bytes, raw: bytes | None) -> tuple[tuple[int, bytes, Flight], Steps]:
-        """Return the flight to end and the steps to walk, for a key that was found missing or expired."""
+    def begin(
+        self, full: bytes, generation: bytes, raw: bytes | None, *, is_blocking: bool = True
+    ) -> tuple[tuple[int, bytes, Flight], Steps]:
+        """Return the flight to end and the steps to walk, for a key that was found missing or expired.
+
+        Whoever waits by blocking the thread must not wait for what the same thread is to compute.
+        """
         own = Flight()
         where = (id(self.cache.drivers[0]), full)
         with _flights_lock:
             flight = _flights.setdefault(where, own)
-        return (*where, own), self._steps(where, flight, own, load_previous(raw, generation))
+        return (*where, own), self._steps(where, flight, own, load_previous(raw, generation), is_blocking)
 
     def end(self, flight_key: tuple[int, bytes, Flight]) -> None:
         """Land the flight, if it is this caller's, so that the waiting threads look again."""
@@ -203,7 +209,7 @@ class Herd:
             self.cache.counts.recomputed += 1
         return value
 
-    def _steps(self, where: tuple[int, bytes], flight: Flight, own: Flight, previous: Any) -> Steps:
+    def _steps(self, where: tuple[int, bytes], flight: Flight, own: Flight, previous: Any, is_blocking: bool) -> Steps:
         counts = self.cache.counts
         ends_at = monotonic() + self.cache.options.wait_seconds
         poll = FIRST_POLL_SECONDS
@@ -211,6 +217,8 @@ class Herd:
             if previous is not MISSING:
                 counts.served_previous += 1
                 return Decision(previous)
+            if is_blocking and flight.thread == own.thread:
+                return Decision(MISSING)  # computed by a computation of itself, or by another request on this very thread
             left = ends_at - monotonic()
             if left <= 0:
                 counts.waited_in_vain += 1
