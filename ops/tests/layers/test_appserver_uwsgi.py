@@ -22,6 +22,7 @@ from slipstream_ops import execution
 from slipstream_ops.layers.application.django import document
 from slipstream_ops.layers.appserver import uwsgi
 from slipstream_ops.layers.appserver.vitals import AppServerVitals
+from slipstream_ops.layers.contract import File
 from slipstream_ops.placement import Stack
 from startproject import make_django_stack
 from workshop import running_layers, temporary_folder
@@ -178,7 +179,8 @@ def test_what_the_edge_says_reaches_the_view_and_the_log(instance: Instance) -> 
     assert answer.headers["X-Request-ID"] == "edge-1"
     assert eventually(lambda: any(line.get("request_id") == "edge-1" for line in instance.request_lines()))
     line = next(line for line in instance.request_lines() if line.get("request_id") == "edge-1")
-    assert (line["path"], line["status"], line["method"]) == ("/facts", 200, "GET")
+    assert (line["path"], line["status"], line["method"], line["client"]) == ("/facts", 200, "GET", "203.0.113.7")
+    assert not any(line.get("path") == "/.slipstream/health" for line in instance.request_lines())
     assert "secret" not in instance.log  # queries carry tokens of password resets
 
 
@@ -287,7 +289,7 @@ def test_a_reload_takes_new_code_and_configuration_and_loses_no_request() -> Non
             before = {worker.pid for worker in instance.vitals().workers}
             for number in range(2, 5):
                 urls = instance.stack.project.root / "mysite" / "urls.py"
-                urls.write_text(VIEWS.replace("VERSION = 1", f"VERSION = {number}"))
+                execution.write_file(File(urls, VIEWS.replace("VERSION = 1", f"VERSION = {number}")))
                 later = time.time() + number  # Python compares whole seconds of sources with its compiled files
                 os.utime(urls, (later, later))
                 instance.reload()
@@ -313,10 +315,12 @@ def test_a_reload_takes_new_code_and_configuration_and_loses_no_request() -> Non
         assert versions == {1, 2, 3, 4}
 
 
-def test_code_that_does_not_load_never_reaches_a_worker() -> None:
+@pytest.mark.parametrize("module", ["settings", "urls"])
+def test_code_that_does_not_load_never_reaches_a_worker(module: str) -> None:
     with running_instance(config={"appserver": {"instances": 1}}) as instance:
+        assert eventually(lambda: all(worker.is_accepting for worker in instance.vitals().workers))
         before = {worker.pid for worker in instance.vitals().workers}
-        (instance.stack.project.root / "mysite" / "settings.py").write_text("raise RuntimeError('half an edit')\n")
+        (instance.stack.project.root / "mysite" / f"{module}.py").write_text("raise RuntimeError('half an edit')\n")
         with pytest.raises(execution.Complaint, match="loading the project's new code on trial") as complaint:
             instance.reload()
         assert "half an edit" in complaint.value.detail
@@ -334,6 +338,7 @@ def test_a_runaway_request_is_ended_and_counted() -> None:
 
 def test_a_stop_finishes_the_request_in_progress() -> None:
     with running_instance(config={"appserver": {"instances": 1}}) as instance:
+        assert eventually(lambda: all(worker.is_accepting for worker in instance.vitals().workers))
         answers: list[bytes] = []
         visitor = threading.Thread(target=lambda: answers.append(instance.ask("/slow?seconds=2")[1]))
         visitor.start()

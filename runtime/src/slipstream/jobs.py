@@ -8,7 +8,9 @@ is acknowledged at its end runs twice after a crash, which only its author can k
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from slipstream import wire
@@ -49,6 +51,7 @@ def prepare_worker() -> None:
 
     The file named in ``SLIPSTREAM_READY`` exists from when the worker has its broker until it stops.
     """
+    leave_shell_out()
     from celery import signals
 
     signals.setup_logging.connect(configure_logging, weak=False, dispatch_uid="slipstream.configure_logging")
@@ -58,6 +61,14 @@ def prepare_worker() -> None:
         for signal in (signals.worker_ready, signals.beat_init):
             signal.connect(lambda **kwargs: ready.touch(), weak=False)
         signals.worker_shutting_down.connect(lambda **kwargs: ready.unlink(missing_ok=True), weak=False)
+
+
+def leave_shell_out() -> None:
+    """Spare each worker and beat the 14 MB of a terminal toolkit that Celery's command line imports for ``celery amqp repl``."""
+    if os.environ.get(wire.READY_VARIABLE):
+        empty = ModuleType("click_repl")
+        empty.register_repl = lambda *arguments, **options: None  # type: ignore[attr-defined]
+        sys.modules.setdefault("click_repl", empty)
 
 
 def configure_logging(**kwargs: Any) -> None:

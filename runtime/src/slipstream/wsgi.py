@@ -17,6 +17,10 @@ try:
     import uwsgi
 except ImportError:  # another app server, or a test
     uwsgi = None
+else:
+    # First of all: a worker that is still loading would ignore the master's HUP, and a stop would wait for it until it is
+    # killed. uWSGI puts its own handler in place when the worker is ready.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -30,6 +34,18 @@ def load_application(reference: str) -> Application:
     module, _, name = reference.partition(":")
     application: Application = getattr(import_module(module), name)
     return application
+
+
+def load_urls() -> None:
+    """Import the project's URL configuration with its views now, as Django does at the first request.
+
+    The first visitor of a new worker does not wait for it, and a mistake in it ends a trial instead of reaching visitors.
+    """
+    from django.conf import settings
+    from django.urls import get_resolver
+
+    if getattr(settings, "ROOT_URLCONF", None):
+        list(get_resolver().url_patterns)
 
 
 def join_chunks(environ: Environ) -> None:
@@ -49,16 +65,24 @@ def join_chunks(environ: Environ) -> None:
     del environ["HTTP_TRANSFER_ENCODING"]
 
 
-def name_in_request_log(environ: Environ) -> None:
-    """Give the app server's JSON request log the path, escaped: a visitor must not be able to write its lines."""
+def tell_request_log(environ: Environ) -> None:
+    """Give the app server's JSON request log the path, escaped, and the visitor's address.
+
+    Both come from the visitor: as they are, they could write lines of the log. The query stays out, because it carries
+    the tokens of password resets.
+    """
     if uwsgi is not None:
+        from slipstream.middleware import address_of_visitor  # not above: Django must not load before the signal is set
+
         path = environ.get("REQUEST_URI", "").partition("?")[0]
+        visitor = address_of_visitor(environ.get("HTTP_X_FORWARDED_FOR", ""))
         uwsgi.set_logvar("path", json.dumps(path)[1:-1])
+        uwsgi.set_logvar("client", visitor or environ.get("REMOTE_ADDR", ""))
 
 
 def enter(application: Application) -> Application:
     def enter_project(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        name_in_request_log(environ)
+        tell_request_log(environ)
         join_chunks(environ)
         return application(environ, start_response)
 
@@ -66,9 +90,6 @@ def enter(application: Application) -> Application:
 
 
 if reference := os.environ.get(wire.APPLICATION_VARIABLE):
-    if uwsgi is not None:
-        # A worker that is still loading would ignore the master's HUP, and a stop would wait for it until it is killed.
-        # uWSGI puts its own handler in place when the worker is ready.
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     load_overlay()
     application = enter(load_application(reference))
+    load_urls()

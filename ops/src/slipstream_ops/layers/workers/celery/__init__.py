@@ -69,7 +69,7 @@ def check(stack: Stack, host: Host) -> tuple[Command, ...]:
 
 
 def celery(stack: Stack, *arguments: str) -> tuple[str, ...]:
-    return project_command(stack, "celery", "--app", stack.project.celery or "", "--skip-checks", *arguments)
+    return project_command(stack, "celery", "--app", stack.project.celery or "", "--skip-checks", "--quiet", *arguments)
 
 
 def queues_of(stack: Stack, queue: str) -> tuple[str, ...]:
