@@ -12,13 +12,13 @@ from rich.text import Text
 from slipstream.wire import SETTINGS_REPORT_MODULE
 
 from slipstream_ops.cli.options import json_option, project_options, wishes_of
-from slipstream_ops.cli.screen import output, print_json, table_of
+from slipstream_ops.cli.screen import output, print_json, say, table_of
 from slipstream_ops.complaint import Complaint, nearest
 from slipstream_ops.layers.contract import File
-from slipstream_ops.lifecycle.build import rendering, state
-from slipstream_ops.lifecycle.build.assemble import Assembled, assemble, locate
+from slipstream_ops.lifecycle.build import rendering, requirements, state
+from slipstream_ops.lifecycle.build.assemble import Assembled, assemble, locate, needed_programs
 from slipstream_ops.lifecycle.run import application
-from slipstream_ops.lifecycle.run.up import write_application_files
+from slipstream_ops.lifecycle.run.up import keep_certificate, prepare_host, write_application_files
 from slipstream_ops.placement import Stack, products_on
 from slipstream_ops.sizing import share_of
 from slipstream_ops.stack import as_toml_value
@@ -125,6 +125,9 @@ def check(project: Path | None, config: Path | None, python: str | None, as_json
       slipstream config check
     """
     assembled = assembled_of(project, config, python)
+    requirements.refuse_missing(needed_programs(assembled.stack, assembled.host))
+    prepare_host(assembled, say)
+    keep_certificate(assembled.stack)
     checked = rendering.check_all(assembled.stack, assembled.host)
     if as_json:
         print_json([{"layer": c.layer, "server": c.server, "fault": str(c.fault) if c.fault else None} for c in checked])

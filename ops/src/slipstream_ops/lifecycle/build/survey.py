@@ -12,15 +12,15 @@ from slipstream_ops.layers.contract import Command
 from slipstream_ops.lifecycle.build.interpreter import Interpreter
 from slipstream_ops.lifecycle.build.lending import lent_environment
 from slipstream_ops.lifecycle.run.application import ask_runtime, last_line
-from slipstream_ops.placement import DatabaseFacts, Project, State
-from slipstream_ops.stack import StackFile
+from slipstream_ops.placement import DatabaseFacts, Project, State, product_named
+from slipstream_ops.stack import StackFile, available_servers
 
 SURVEY_SECONDS = 60.0
 
 NEXT_STEPS = {
     "settings": "The error above is the project's own; mend it, or name other settings under [project] in slipstream.toml",
     "setup": "The error above is the project's own; `python manage.py check` shows the same",
-    "asgi_only": "The app server runs WSGI projects for now; add a wsgi.py (see `django-admin startproject`)",
+    "asgi": "The error above is the project's own; mend it",
     "no_wsgi": 'Set WSGI_APPLICATION, or write wsgi = "package.wsgi:application" under [project] in slipstream.toml',
     "wsgi": "The error above is the project's own; mend it",
     "celery": "Correct celery = ... under [project] in slipstream.toml",
@@ -35,6 +35,8 @@ def survey_project(root: Path, interpreter: Interpreter, settings: str, config: 
         arguments += ["--wsgi", config.project.wsgi]
     if config.project.celery:
         arguments += ["--celery", config.project.celery]
+    if runs_asgi(config.appserver.server):
+        arguments.append("--may-be-asgi")
     command = Command(
         (str(interpreter.python), "-m", LAUNCH_MODULE, SURVEY_MODULE, *arguments),
         doing,
@@ -48,8 +50,20 @@ def survey_project(root: Path, interpreter: Interpreter, settings: str, config: 
             doing, f"the interpreter gave no answer ({last_line(result)})", "See the output above", result.transcript[-4000:]
         )
     if problem := answer.get("problem"):
-        raise Complaint(doing, answer["message"], NEXT_STEPS.get(problem, ""), answer.get("traceback", ""))
+        next_step = advise_asgi() if problem == "asgi_only" else NEXT_STEPS.get(problem, "")
+        raise Complaint(doing, answer["message"], next_step, answer.get("traceback", ""))
     return _project_of(root, interpreter, answer)
+
+
+def runs_asgi(server: str) -> bool:
+    """Whether this app server says that it runs ASGI applications as well."""
+    return bool(getattr(product_named("appserver", server), "RUNS_ASGI", False))
+
+
+def advise_asgi() -> str:
+    able = [f'server = "{server}"' for server in available_servers("appserver") if runs_asgi(server)]
+    written = f"Write {' or '.join(able)} under [appserver] in slipstream.toml, or add" if able else "Add"
+    return f"{written} a wsgi.py (see `django-admin startproject`)"
 
 
 def _project_of(root: Path, interpreter: Interpreter, answer: dict[str, Any]) -> Project:
@@ -59,6 +73,7 @@ def _project_of(root: Path, interpreter: Interpreter, answer: dict[str, Any]) ->
         python_version=interpreter.version,
         settings=answer["settings"],
         wsgi=answer["wsgi"],
+        asgi=answer["asgi"],
         django_version=answer["django_version"],
         celery=answer["celery"],
         databases=tuple(

@@ -7,7 +7,6 @@ from typing import Any
 
 from slipstream_ops.complaint import Complaint
 from slipstream_ops.layers.contract import Action, Service
-from slipstream_ops.lifecycle.build import lending
 from slipstream_ops.lifecycle.build import state as states
 from slipstream_ops.lifecycle.build.assemble import Assembled, Wishes, assemble, locate
 from slipstream_ops.lifecycle.run import acting, leftovers, starting, up
@@ -33,8 +32,7 @@ def reload_everything(wishes: Wishes, say: Say) -> Assembled:
     with states.locked(state, "reloading the stack"):
         assembled = assemble(wishes, is_running=True)
         stack, host = assembled.stack, assembled.host
-        if lending.lend_packages(state, assembled.interpreter, assembled.missing_packages):
-            say(f"Lent to the project: {', '.join(assembled.missing_packages)}")
+        up.prepare_host(assembled, say)
         up.prepare_files(stack, host, say)
         up.prepare_application(stack, host, False, say)
         up.keep_error_pages(stack, host, say)

@@ -51,10 +51,7 @@ def bring_up(wishes: Wishes, say: Say) -> Assembled:
             say(note)
         requirements.refuse_missing(needed_programs(stack, host))
         acting.carry_out(preflights(stack, host), (), state, Supervisor(state))
-        if is_root():
-            access.ensure_accounts()
-        if lending.lend_packages(state, assembled.interpreter, assembled.missing_packages):
-            say(f"Lent to the project: {', '.join(assembled.missing_packages)}")
+        prepare_host(assembled, say)
         prepare_files(stack, host, say)
         supervisor = Supervisor(state)
         supervisor.launch()
@@ -66,6 +63,14 @@ def bring_up(wishes: Wishes, say: Say) -> Assembled:
             raise
         leftovers.write_down(state, supervisor)
     return assembled
+
+
+def prepare_host(assembled: Assembled, say: Say) -> None:
+    """The users that services drop to, and what the project's interpreter lacks."""
+    if is_root():
+        access.ensure_accounts()
+    if lending.lend_packages(assembled.stack.state, assembled.interpreter, assembled.missing_packages):
+        say(f"Lent to the project: {', '.join(assembled.missing_packages)}")
 
 
 def preflights(stack: Stack, host: Host) -> tuple[Action, ...]:
