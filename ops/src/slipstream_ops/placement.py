@@ -71,7 +71,7 @@ class Project:
     python: Path
     python_version: tuple[int, ...]
     settings: str
-    wsgi: str  # "package.module:name"
+    wsgi: str  # "package.module:name"; empty when the project runs by ``asgi``
     django_version: str
     celery: str | None = None
     databases: tuple[DatabaseFacts, ...] = ()
@@ -89,6 +89,7 @@ class Project:
     has_schedule: bool = False
     prefixes: tuple[Path, ...] = ()  # folders that the interpreter needs: base prefix, environment, packages
     runtime_version: str | None = None  # of slipstream, when the project has it installed itself
+    asgi: str | None = None  # "package.module:name" of a project without a WSGI application
 
     @property
     def database(self) -> DatabaseFacts | None:

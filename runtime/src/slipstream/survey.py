@@ -70,8 +70,13 @@ def describe_error(error: BaseException) -> str:
     return "".join(shown.format())
 
 
-def survey(settings: str, wsgi: str | None, celery: str | None, asked: list[str]) -> wire.SurveyAnswer:
-    """What running the project needs; ``ProblemFound`` when it cannot be run. ``wsgi`` and ``celery`` win over what is found."""
+def survey(
+    settings: str, wsgi: str | None, celery: str | None, asked: list[str], *, may_be_asgi: bool = False
+) -> wire.SurveyAnswer:
+    """What running the project needs; ``ProblemFound`` when it cannot be run. ``wsgi`` and ``celery`` win over what is found.
+
+    With ``may_be_asgi`` a project without a WSGI application is run by its ASGI application.
+    """
     if sys.version_info < OLDEST_PYTHON:
         version = ".".join(map(str, sys.version_info[:3]))
         raise ProblemFound("python_too_old", f"Python {version} is older than {'.'.join(map(str, OLDEST_PYTHON))}")
@@ -88,7 +93,9 @@ def survey(settings: str, wsgi: str | None, celery: str | None, asked: list[str]
     with complaining("setup", "django.setup() fails with the project's own settings"):
         django.setup()
 
-    found_wsgi = find_wsgi(settings, wsgi, current.WSGI_APPLICATION, getattr(current, "ASGI_APPLICATION", None))
+    asgi_setting = getattr(current, "ASGI_APPLICATION", None)
+    found_wsgi = find_wsgi(settings, wsgi, current.WSGI_APPLICATION)
+    found_asgi = None if found_wsgi else find_asgi(settings, asgi_setting, may_be_asgi)
     tasks = find_celery(settings, celery)
     return wire.SurveyAnswer(
         runtime_version=slipstream.__version__,
@@ -96,7 +103,8 @@ def survey(settings: str, wsgi: str | None, celery: str | None, asked: list[str]
         python_version=list(sys.version_info[:3]),
         django_version=django.get_version(),
         settings=settings,
-        wsgi=found_wsgi,
+        wsgi=found_wsgi or "",
+        asgi=found_asgi,
         celery=tasks["celery"],
         celery_note=tasks["note"],
         queues=tasks["queues"],
@@ -148,25 +156,42 @@ def exists(module: str) -> bool:
 
 
 # The web application ---------------------------------------------------------------------------------------------------
-def find_wsgi(settings: str, written: str | None, wsgi_setting: str | None, asgi_setting: str | None) -> str:
-    """``module:name`` of the WSGI application, imported once to see that it works."""
-    candidates = [f"{package}.wsgi:application" for package in parents(settings)]
-    if written:
-        reference = written
-    elif wsgi_setting:
-        module, _, name = wsgi_setting.rpartition(".")
-        reference = f"{module}:{name}"
-    else:
-        reference = next((one for one in candidates if exists(one.partition(":")[0])), "")
+def find_wsgi(settings: str, written: str | None, wsgi_setting: str | None) -> str | None:
+    """``module:name`` of the WSGI application, imported once to see that it works; None when there is none."""
+    reference = written or referred(wsgi_setting) or first_existing(settings, "wsgi")
+    if reference:
+        import_application("wsgi", "WSGI", reference)
+    return reference
+
+
+def find_asgi(settings: str, asgi_setting: str | None, may_be_asgi: bool) -> str:
+    """The same of the ASGI application of a project without a WSGI application; ``ProblemFound`` unless that will do."""
+    reference = referred(asgi_setting) or first_existing(settings, "asgi")
     if not reference:
-        if asgi_setting or any(exists(f"{package}.asgi") for package in parents(settings)):
-            raise ProblemFound("asgi_only", "the project has an ASGI application and no WSGI application")
+        candidates = [f"{package}.wsgi:application" for package in parents(settings)]
         raise ProblemFound("no_wsgi", "neither WSGI_APPLICATION nor " + " nor ".join(candidates) + " exists")
+    if not may_be_asgi:
+        raise ProblemFound("asgi_only", "the project has an ASGI application and no WSGI application")
+    import_application("asgi", "ASGI", reference)
+    return reference
+
+
+def referred(setting: str | None) -> str | None:
+    """``a.b.c`` of a setting -> ``a.b:c``."""
+    module, _, name = (setting or "").rpartition(".")
+    return f"{module}:{name}" if setting else None
+
+
+def first_existing(settings: str, kind: str) -> str | None:
+    """Where ``django-admin startproject`` puts it, beside the settings or above them."""
+    return next((f"{package}.{kind}:application" for package in parents(settings) if exists(f"{package}.{kind}")), None)
+
+
+def import_application(problem: str, kind: str, reference: str) -> None:
     module, _, name = reference.partition(":")
-    with complaining("wsgi", f"the WSGI application {reference} does not import"):
+    with complaining(problem, f"the {kind} application {reference} does not import"):
         if not callable(getattr(import_module(module), name)):
             raise TypeError(f"{name} is not callable")
-    return reference
 
 
 def find_error_templates() -> list[int]:
@@ -356,9 +381,10 @@ def main() -> int:
     parser.add_argument("--settings", required=True, help="the project's settings module")
     parser.add_argument("--wsgi", help="module:name that the stack file gives")
     parser.add_argument("--celery", help="module:name that the stack file gives")
+    parser.add_argument("--may-be-asgi", action="store_true", help="the app server runs ASGI applications too")
     parser.add_argument("--ask", nargs="*", default=[], metavar="MODULE", help="modules to look for")
     given = parser.parse_args()
-    return answer_with(lambda: survey(given.settings, given.wsgi, given.celery, given.ask))
+    return answer_with(lambda: survey(given.settings, given.wsgi, given.celery, given.ask, may_be_asgi=given.may_be_asgi))
 
 
 if __name__ == "__main__":

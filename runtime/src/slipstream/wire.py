@@ -106,6 +106,7 @@ PROBLEMS = (
     "asgi_only",  # there is an ASGI application and no WSGI application
     "no_wsgi",
     "wsgi",  # the WSGI application is named but does not import
+    "asgi",  # the same of the ASGI application
     "celery",  # the stack file names a Celery application that does not import
 )
 """Kinds of ``SurveyProblem``."""
@@ -147,7 +148,8 @@ class SurveyAnswer(TypedDict):
     python_version: list[int]
     django_version: str
     settings: str
-    wsgi: str  # "module:name"
+    wsgi: str  # "module:name"; empty when the project runs by its ASGI application
+    asgi: str | None  # "module:name" when there is no WSGI application and the app server takes this one
     celery: str | None  # "module:name"
     celery_note: str  # why a Celery application could not be looked into; empty when it could
     queues: list[str]  # further queues that the Celery application declares

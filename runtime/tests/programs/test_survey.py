@@ -159,12 +159,14 @@ def test_a_broken_project_is_told_in_its_own_words(site: Path, survey: Survey, c
 
 def test_an_asgi_only_project_is_told_apart(site: Path, survey: Survey) -> None:
     settings = site / "mysite" / "settings.py"
-    settings.write_text(settings.read_text().replace("WSGI_APPLICATION", "ASGI_APPLICATION"))
+    settings.write_text(settings.read_text().replace("WSGI_APPLICATION = 'mysite.wsgi", "ASGI_APPLICATION = 'mysite.asgi"))
     (site / "mysite" / "wsgi.py").unlink()
     assert survey()["problem"] == "asgi_only"
+    answer = survey("--may-be-asgi")
+    assert (answer["wsgi"], answer["asgi"]) == ("", "mysite.asgi:application")
     (site / "mysite" / "asgi.py").unlink()
     settings.write_text(settings.read_text().replace("ASGI_APPLICATION", "NOTHING"))
-    assert survey()["problem"] == "no_wsgi"
+    assert survey()["problem"] == survey("--may-be-asgi")["problem"] == "no_wsgi"
 
 
 def test_what_the_stack_file_names_has_to_be_there(site: Path, survey: Survey) -> None:

@@ -218,6 +218,7 @@ class Product(Protocol):
       started, because nobody supervises what others run: an address that does not answer is told in one sentence.
     - ``UNHURRIED`` (database): environment for processes of the project that no visitor waits for (migrations, management
       commands, workers); it lifts the time limits that the database puts on a request's statements.
+    - ``RUNS_ASGI`` (appserver): true when it also runs projects that have an ASGI application only (``Project.asgi``).
     """
 
     TITLE: str
