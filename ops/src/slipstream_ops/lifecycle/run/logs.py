@@ -32,7 +32,8 @@ def last_lines(files: dict[str, Path], count: int) -> Iterator[Line]:
     for service, path in files.items():
         with path.open("rb") as stream:
             stream.seek(max(0, path.stat().st_size - TAIL_BYTES))
-            for text in stream.read().decode(errors="replace").splitlines()[-count:]:
+            lines = stream.read().decode(errors="replace").splitlines()
+            for text in lines[len(lines) - min(count, len(lines)) :]:
                 yield Line(service, text)
 
 

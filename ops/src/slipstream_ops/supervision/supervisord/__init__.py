@@ -56,7 +56,7 @@ def render(services: Iterable[Service], host: Host, state: State) -> File:
         {
             "service": service,
             "command": shlex.join(service.command).replace("%", "%%"),
-            "environment": ",".join(f'{name}="{_escape(value)}"' for name, value in sorted(_environment(service).items())),
+            "environment": ",".join(_quote(name, value) for name, value in sorted(_environment(service).items())),
             "user": ACCOUNT_PREFIX + service.account if host.is_root and not service.drops_itself else None,
             "directory": service.directory or state.root,
             "log": state.logs / f"{service.name}.log",
@@ -89,9 +89,17 @@ def _environment(service: Service) -> dict[str, str]:
     return {"PATH": SYSTEM_FOLDERS, "LANG": "C.UTF-8", **service.environment}
 
 
-def _escape(text: str) -> str:
-    """For a quoted value: supervisord expands %-expressions, and a quote ends it."""
-    return text.replace("%", "%%").replace('"', '\\"')
+def _quote(name: str, value: str) -> str:
+    """``NAME="value"``: supervisord expands %-expressions, knows no escapes, and strips every quote from both ends."""
+    mark = "'" if '"' in value else '"'
+    if mark in value or value[:1] in "'\"" or value[-1:] in "'\"" or "\n" in value:
+        raise Complaint(
+            f"passing the variable {name} to the services",
+            "its value holds both kinds of quotes, begins or ends with one, or has several lines",
+            "Write it into the project's own .env instead of [project.environment]",
+        )
+    escaped = value.replace("%", "%%")
+    return f"{name}={mark}{escaped}{mark}"
 
 
 class Supervisor:
