@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from functools import cache
 from typing import Any
 
 from django.conf import settings
 from django.core.cache import caches
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 from django.template import Context, TemplateSyntaxError, VariableDoesNotExist
 from django.template.base import FilterExpression, Node, NodeList, Template, VariableNode
 from django.template.defaulttags import ForNode, WithNode
@@ -60,6 +63,7 @@ class FragmentNode(Node):  # type: ignore[misc]  # Django carries no types
         self.using = using
         self.nodelist = nodelist
         self.mistake = mistake
+        self._own_digest: str | None = None
         self.has_blocks = bool(nodelist.get_nodes_by_type(BlockNode))
 
     def render(self, context: Context) -> SafeString:
@@ -68,22 +72,22 @@ class FragmentNode(Node):  # type: ignore[misc]  # Django carries no types
         except FragmentMistake as mistake:
             raise_or_log_once(mistake)
             return self.nodelist.render(context)
-        cache = caches[alias]
+        store = caches[alias]
         if getattr(context.get("request"), "slipstream_bypass", False) is True:
             html = self.nodelist.render(context)
-            cache.set(key, html[:], lifetime)  # the next visitor gets the new one too (blueprint T2)
+            store.set(key, html[:], lifetime)  # the next visitor gets the new one too (blueprint T2)
             return html
-        if not isinstance(cache, SurvivingCache):
-            html = cache.get(key)
+        if not isinstance(store, SurvivingCache):
+            html = store.get(key)
             if html is None:
                 html = self.nodelist.render(context)[:]
-                cache.set(key, html, to_seconds(lifetime))
+                store.set(key, html, to_seconds(lifetime))
             return mark_safe(html)
         found = _fetched_ahead.get({}).get((alias, key))
         if found is not None and found.value is not MISSING:
             return mark_safe(found.value)
         # [:] makes a plain text of the safe one, which is smaller and quicker to read than its pickle.
-        return mark_safe(cache.get_or_compute(key, lambda: self.nodelist.render(context)[:], lifetime, found))
+        return mark_safe(store.get_or_compute(key, lambda: self.nodelist.render(context)[:], lifetime, found))
 
     def key_in(self, context: Context) -> tuple[str, Any, str]:
         """Return (key, lifetime, cache alias) of this fragment in a context; raises FragmentMistake with the line."""
@@ -102,16 +106,17 @@ class FragmentNode(Node):  # type: ignore[misc]  # Django carries no types
             place = f"{self.origin.template_name or self.origin.name}, line {self.token.lineno}"
             raise FragmentMistake(f"{place}: {{% {self.written} %}}: {reason}") from reason
         parts.append(self.digest(context))
-        if settings.USE_I18N:
+        has_languages, has_time_zones, _ = _switches()
+        if has_languages:
             parts.append(get_language() or "")
-        if settings.USE_TZ:
+        if has_time_zones:
             parts.append(timezone.get_current_timezone_name())
         return f"fragment:{readable(name)}:{digest_of(parts)}", lifetime, alias
 
     def alias_in(self, context: Context) -> str:
         """Return the alias of the cache that the fragment uses."""
         if self.using is None:
-            return FRAGMENT_CACHE if FRAGMENT_CACHE in settings.CACHES else "default"
+            return _switches()[2]
         alias = resolve(self.using, context)
         if alias not in settings.CACHES:
             raise CannotIdentify(f"there is no cache {alias!r} in CACHES; there are {', '.join(sorted(settings.CACHES))}.")
@@ -119,11 +124,15 @@ class FragmentNode(Node):  # type: ignore[misc]  # Django carries no types
 
     def digest(self, context: Context) -> str:
         """Return the digest of the templates that this fragment is made from."""
-        engine = context.template.engine
-        if self.origin.template_name:
-            own = digest_of_template(engine.get_template(self.origin.template_name))
-        else:
-            own = digest_of_nodes(self.nodelist, engine)
+        own = self._own_digest
+        if own is None:
+            # Kept for the node's life: loaders that keep templates drop them all at once, and this node with them.
+            engine = context.template.engine
+            if self.origin.template_name:
+                own = digest_of_template(engine.get_template(self.origin.template_name))
+            else:
+                own = digest_of_nodes(self.nodelist, engine)
+            self._own_digest = own
         # A fragment around a {% block %} holds what the template that extends this one puts there.
         return own + digest_of_template(context.template) if self.has_blocks else own
 
@@ -149,9 +158,9 @@ class FragmentLoopNode(ForNode):  # type: ignore[misc]  # Django carries no type
             wanted.setdefault(alias, []).append(key)
         fetched = dict(_fetched_ahead.get({}))
         for alias, keys in wanted.items():
-            cache = caches[alias]
-            if isinstance(cache, SurvivingCache):
-                for key, found in cache.look_at_many(keys).items():
+            store = caches[alias]
+            if isinstance(store, SurvivingCache):
+                for key, found in store.look_at_many(keys).items():
                     fetched[(alias, key)] = found
         token = _fetched_ahead.set(fetched)
         try:
@@ -179,6 +188,18 @@ class FragmentLoopNode(ForNode):  # type: ignore[misc]  # Django carries no type
             bound = {self.loopvars[0]: item} if len(self.loopvars) == 1 else dict(zip(self.loopvars, item, strict=False))
             with context.push(forloop=forloop, **bound):
                 yield from _keys_in(self.nodelist_loop, context)
+
+
+@cache
+def _switches() -> tuple[bool, bool, str]:
+    """Return (are there languages, are there time zones, alias of the cache for fragments): settings read once."""
+    alias = FRAGMENT_CACHE if FRAGMENT_CACHE in settings.CACHES else "default"
+    return bool(settings.USE_I18N), bool(settings.USE_TZ), alias
+
+
+@receiver(setting_changed)  # type: ignore[untyped-decorator]
+def _forget_switches(**kwargs: Any) -> None:
+    _switches.cache_clear()
 
 
 class _Pinned:

@@ -307,3 +307,37 @@ def test_nothing_flushes() -> None:
     """No source of slipstream sends a command that empties a server."""
     for path in (Path(slipstream_caches.__file__).parent).rglob("*.py"):
         assert not re.search(r"flush_?(all|db)\b", path.read_text(), re.IGNORECASE), path
+
+
+def test_computed_values_are_touched_and_counted_like_others(cache: Any) -> None:
+    """They carry their expiry with them, because they stay a while longer as previous values."""
+    assert cache.get_or_set("number", lambda: 5, 1) == 5
+    assert cache.incr("number") == 6
+    assert cache.touch("number", 60)
+    time.sleep(1.1)  # the lifetime it had at first
+    assert cache.get("number") == 6
+    assert cache.touch("number", None)
+    assert cache.get_many(["number"]) == {"number": 6}
+    assert not cache.add("number", 1)
+    assert cache.get_or_set("over-soon", lambda: 1, 0.05) == 1
+    wait_until(lambda: not cache.has_key("over-soon"), "it expires")
+    with pytest.raises(ValueError, match="not found"):
+        cache.incr("over-soon")
+    assert not cache.touch("over-soon")
+    assert not cache.delete("over-soon")
+    cache.get_or_set("over-soon", lambda: 1, 0.05)
+    wait_until(lambda: not cache.has_key("over-soon"), "it expires")
+    assert cache.add("over-soon", 2)
+    assert cache.get("over-soon") == 2
+
+
+def test_computing_without_a_server_costs_one_timeout(own_server: CacheServer, make_cache: Any) -> None:
+    cache = make_cache(own_server, OPTIONS={"timeout_seconds": 0.2})
+    cache.set("a", 1)
+    own_server.pause()
+    try:
+        assert cache.get_or_set("a", lambda: "computed") == "computed"
+        assert asyncio.run(cache.aget_or_set("a", lambda: "computed")) == "computed"
+        assert server_counts()[cache.drivers[0].name]["timeouts"] == 2
+    finally:
+        own_server.resume()

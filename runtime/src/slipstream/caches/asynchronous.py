@@ -80,6 +80,9 @@ class AsyncSurvivingCache(SurvivingCache):
         value, generation, raw = await _in_thread(herd.look, full)
         if value is not MISSING:
             return value
+        if not generation:
+            value = default() if callable(default) else default
+            return await value if inspect.isawaitable(value) else value
         flight_key, steps = herd.begin(full, generation, raw, is_blocking=False)
         try:
             decision = await _walk(self, full, steps)

@@ -81,6 +81,8 @@ class Herd:
         value, generation, raw = found or self.look(full)
         if value is not MISSING:
             return value
+        if not generation:
+            return compute()  # no server can be asked: asking for a claim would cost the timeout once more
         flight_key, steps = self.begin(full, generation, raw)
         try:
             decision = self.walk(full, steps)
@@ -93,7 +95,7 @@ class Herd:
             self.end(flight_key)
 
     def look(self, full: bytes) -> tuple[Any, bytes, bytes | None]:
-        """Read a key: (fresh value or MISSING, generation, raw)."""
+        """Read a key: (fresh value or MISSING, generation, raw); the generation is empty when no server can be asked."""
         cache = self.cache
         try:
             generation, raw = cache.driver_for(full).read(cache.scope, full)
@@ -182,6 +184,8 @@ class Herd:
         """Store a payload under a claim and return the envelope; None when it was superseded or lost."""
         cache = self.cache
         try:
+            if claim.server.retry_at:
+                raise CacheUnavailable(f"cache server {claim.server.name} was ejected meanwhile")
             sealed = claim.server.fill(cache.scope, claim, flags, payload, lifetime_ms, grace_ms)
         except CacheUnavailable as fault:
             cache.lost(fault, claim.server, [claim.key])
@@ -192,7 +196,7 @@ class Herd:
 
     def release(self, claim: Claim, mark: bytes = b"", mark_ms: int = 0) -> None:
         """Give up a claim that is ours."""
-        if claim.is_mine:
+        if claim.is_mine and not claim.server.retry_at:
             try:
                 claim.server.release(claim, mark, mark_ms)
             except CacheUnavailable:
