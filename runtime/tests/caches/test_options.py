@@ -112,3 +112,21 @@ def test_an_unpicklable_value_names_its_key_and_a_computed_one_is_served(
     for _ in range(3):
         assert cache.get_or_set(key, lambda: local) is local
     assert sum(key in record.getMessage() for record in caplog.records) == 1
+
+
+def test_an_unknown_lifetime_is_an_error_in_development_and_uncached_in_production(
+    server: CacheServer, make_cache: Any, caplog: Any
+) -> None:
+    cache = make_cache(server)
+    name = f"shrot{server.product}"
+    for call in (
+        lambda: cache.get_or_set("a", lambda: 1, name),
+        lambda: cache.set("a", 1, name),
+        lambda: cache.set_many({"a": 1}, name),
+    ):
+        with override_settings(DEBUG=True), pytest.raises(UnknownLifetime, match=name):
+            call()
+        for _ in range(3):
+            call()
+        assert cache.get("a") is None
+    assert sum(name in record.getMessage() for record in caplog.records) == 1

@@ -200,3 +200,44 @@ def test_a_computation_that_asks_for_itself_does_not_wait_for_itself(cache: Any)
     began = time.monotonic()
     assert cache.get_or_set("key", lambda: cache.get_or_set("key", lambda: 1) + 1) == 2
     assert time.monotonic() - began < 1.5
+
+
+def test_no_read_after_an_invalidation_is_older(server: CacheServer, make_cache: Any) -> None:
+    """A writer that changes the data and deletes the key, against readers that compute it from the data all the time."""
+    cache = make_cache(server, OPTIONS={"timeout_seconds": 5})
+    data, done = [0], [0]  # what the database says; the last change whose invalidation has returned
+    is_over = threading.Event()
+    errors: list[str] = []
+
+    def compute() -> int:
+        value = data[0]
+        time.sleep(0.0005)  # the time between reading the data and storing the value
+        return value
+
+    def read() -> None:
+        while not is_over.is_set():
+            before = done[0]
+            if cache.get_or_set("key", compute, 60) < before:
+                errors.append("get_or_set")
+
+    readers = [threading.Thread(target=read) for _ in range(4)]
+    for reader in readers:
+        reader.start()
+    try:
+        for value in range(1, 301):
+            data[0] = value
+            if value % 10:
+                cache.delete("key")
+            else:
+                cache.clear()
+            done[0] = value
+            found = cache.get("key")
+            if found is not None and found < value:
+                errors.append(f"{found} after {value}")
+            cache.get_or_set("key", compute, 60)
+    finally:
+        is_over.set()
+        for reader in readers:
+            reader.join()
+    assert errors == []
+    assert cache.counts.faults == cache.counts.lost_writes == 0

@@ -194,9 +194,8 @@ def test_django_cache_tag_works_as_ever(templates: Make) -> None:
 
 
 def test_other_backends_take_fragments_too(templates: Make) -> None:
-    render = templates(
-        page='{% load slipstream %}{% fragments for x in xs %}{% fragment "card" x lifetime="short" %}{{ text }}{% endfragment %}{% endfragments %}'
-    )
+    card = '{% fragment "card" x lifetime="short" %}{{ text }}{% endfragment %}'
+    render = templates(page="{% load slipstream %}{% fragments for x in xs %}" + card + "{% endfragments %}")
     with override_settings(CACHES={"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}):
         assert render(xs=[1, 2], text="old") == "oldold"
         assert render(xs=[1, 2, 3], text="new") == "oldoldnew"
@@ -241,3 +240,11 @@ def test_a_fragment_survives_its_server(templates: Make, entry: dict[str, Any]) 
     with override_settings(CACHES={"default": entry | {"LOCATION": "redis://127.0.0.1:1"}}):
         assert render(text="a") == "a"
         assert render(text="b") == "b"
+
+
+def test_an_unknown_lifetime_in_django_cache_tag(templates: Make, caplog: pytest.LogCaptureFixture) -> None:
+    render = templates(page='{% load cache slipstream %}{% cache "shrot2"|lifetime "side" %}{{ text }}{% endcache %}')
+    assert [render(text=text) for text in ("a", "b", "c")] == ["a", "b", "c"]
+    assert sum("shrot2" in record.getMessage() for record in caplog.records) == 1
+    with override_settings(DEBUG=True), pytest.raises(ValueError, match="shrot2"):
+        render(text="d")

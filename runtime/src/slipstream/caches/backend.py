@@ -29,11 +29,11 @@ from slipstream.caches.driver import Driver, Scope
 from slipstream.caches.envelope import MISSING, encode, is_current, load
 from slipstream.caches.faults import CacheUnavailable, CommandRefused
 from slipstream.caches.herd import Herd
-from slipstream.caches.mistakes import Unpicklable
+from slipstream.caches.mistakes import Unpicklable, raise_or_log_once
 from slipstream.caches.options import read_options, read_servers
 from slipstream.caches.pages import PAGE_CACHE_KEY, PageClaims
 from slipstream.caches.servers import Servers
-from slipstream.lifetimes import to_seconds
+from slipstream.lifetimes import UnknownLifetime, to_seconds
 
 JITTER_STEPS = 256
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x20\x7f]")
@@ -289,11 +289,18 @@ class SurvivingCache(BaseCache):  # type: ignore[misc]  # Django carries no type
         return full.encode("utf-8", "surrogatepass")
 
     def lifetime_ms(self, timeout: Any, *, is_spread: bool = False) -> int | None:
-        """Return a timeout (seconds, the name of a lifetime, None for ever) in milliseconds; 0 is "already over"."""
+        """Return a timeout (seconds, the name of a lifetime, None for ever) in milliseconds; 0 is "already over".
+
+        A name that nobody defined raises UnknownLifetime when DEBUG is on; else it is logged once, and nothing is stored.
+        """
         if timeout is DEFAULT_TIMEOUT:
             timeout = self.default_timeout
         elif isinstance(timeout, str):
-            timeout = to_seconds(timeout)
+            try:
+                timeout = to_seconds(timeout)
+            except UnknownLifetime as mistake:
+                raise_or_log_once(mistake)
+                return 0
         if timeout is None:
             return None
         milliseconds = timeout * 1000

@@ -36,6 +36,7 @@ KEY_BYTES_AT_MOST = 250
 RELATIVE_SECONDS_AT_MOST = 30 * 86400  # protocol.txt: a larger expiry is taken for a Unix time
 SWAPS_AT_MOST = 1000  # a counter so contended that a swap fails this often in 50 ms does not exist
 SAMPLED_KEYS = 2000
+PLACEHOLDER = seal(0, b"", b"claimed:")  # of a generation that no cache has: absent to every reader
 
 
 class _Client(Client):  # type: ignore[misc]  # pymemcache carries no complete types
@@ -159,7 +160,8 @@ class MemcachedDriver(Driver):
 
     def claim(self, scope: Scope, key: bytes, token: bytes, claim_ms: int) -> Claim:
         claim_key = self.claim_key(key)
-        found = self.call(_claim, [scope.generation_key, key, claim_key], token, _expiry(claim_ms))
+        # One more: memcached counts whole ticks of its own clock, and the first one may end at once.
+        found = self.call(_claim, [scope.generation_key, key, claim_key], token, _expiry(claim_ms) + 1)
         generation = self._generation(scope, {name: value for name, (value, _) in found.items()})
         raw, seen = found.get(key, (None, b""))
         owner = found.get(claim_key, (b"", b""))[0]
@@ -300,8 +302,16 @@ def _set_and_look(client: _Client, scope: Scope, items: Sequence[tuple[bytes, by
 
 
 def _claim(client: _Client, keys: list[bytes], token: bytes, expiry: int) -> dict[bytes, tuple[bytes, bytes]]:
+    """Claim, and read [generation, key, claim]; a missing key gets a placeholder, which a delete takes away.
+
+    So that the store that follows can be a compare-and-swap in every case: a delete or a set in between wins.
+    """
     _refusable(client.add, keys[2], token, expiry)
-    return client.gets_many(keys)  # type: ignore[no-any-return]
+    found: dict[bytes, tuple[bytes, bytes]] = client.gets_many(keys)
+    if keys[1] not in found and found.get(keys[2], (b"", b""))[0] == token:
+        _refusable(client.add, keys[1], PLACEHOLDER, expiry)
+        found = client.gets_many(keys)
+    return found
 
 
 def _fill(client: _Client, scope: Scope, claim: Claim, claim_key: bytes, sealed: bytes, expiry: int) -> bool:
@@ -309,15 +319,8 @@ def _fill(client: _Client, scope: Scope, claim: Claim, claim_key: bytes, sealed:
     if found.get(claim_key) != claim.owner:
         return False
     is_stored = False
-    if found.get(scope.generation_key) == claim.generation:
-        if claim.seen:
-            is_stored = bool(_refusable(client.cas, claim.key, sealed, claim.seen, expiry))
-        else:
-            is_stored = bool(_refusable(client.add, claim.key, sealed, expiry))
-            if is_stored and client.get(claim_key) != claim.owner:
-                # A delete came between the look and the add: what was stored is what it meant to remove.
-                client.delete(claim.key)
-                return False
+    if claim.seen and found.get(scope.generation_key) == claim.generation:
+        is_stored = bool(_refusable(client.cas, claim.key, sealed, claim.seen, expiry))
     client.delete(claim_key)
     return is_stored
 

@@ -10,8 +10,9 @@ from django import template
 from django.conf import settings
 from django.template.base import Parser, Token
 
+from slipstream.caches.mistakes import raise_or_log_once
 from slipstream.fragments import FragmentLoopNode, FragmentMistake, FragmentNode
-from slipstream.lifetimes import to_seconds
+from slipstream.lifetimes import UnknownLifetime, to_seconds
 
 register = template.Library()
 OPTION = re.compile(r"(\w+)=(.+)", re.DOTALL)
@@ -21,7 +22,11 @@ OPTIONS = ("lifetime", "using")
 @register.filter  # type: ignore[untyped-decorator]  # Django carries no types
 def lifetime(name: Any) -> Any:
     """Return the seconds of a named lifetime, for tags that want a number: `{% cache "short"|lifetime sidebar %}`."""
-    return to_seconds(name)
+    try:
+        return to_seconds(name)
+    except UnknownLifetime as mistake:
+        raise_or_log_once(mistake)
+        return 0  # to Django's tag: rendered, and not kept
 
 
 @register.tag  # type: ignore[untyped-decorator]
