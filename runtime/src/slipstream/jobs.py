@@ -28,9 +28,26 @@ def send(task: Any, *arguments: Any, queue: str = DEFAULT, using: str | None = N
     transaction.on_commit(lambda: task.apply_async(args=arguments, queue=queue), using=using)
 
 
+PATIENCE = {"max_retries": 12, "interval_start": 0, "interval_step": 0.2, "interval_max": 1}
+"""Tries of sending a task: 10 s in all, while a broker that died is started again; Celery's own policy gives up after 0.4 s."""
+
+
+def outlast_a_restart(sender: Any = None, **kwargs: Any) -> None:
+    """Keep trying to send a task while the broker restarts, unless the project has a policy of its own."""
+    from celery.app.defaults import DEFAULTS
+
+    if sender.conf.task_publish_retry_policy == DEFAULTS["task_publish_retry_policy"]:
+        sender.conf.task_publish_retry_policy = PATIENCE
+
+
 def connect_signals() -> None:
     """Carry the request id with each task into the worker's log. Called when the project uses Celery."""
-    from celery import signals
+    from celery import current_app, signals
+
+    if current_app.configured:
+        outlast_a_restart(current_app)
+    else:
+        current_app.on_after_configure.connect(outlast_a_restart, weak=False)
 
     signals.before_task_publish.connect(write_request_id, weak=False, dispatch_uid="slipstream.write_request_id")
     signals.task_prerun.connect(read_request_id, weak=False, dispatch_uid="slipstream.read_request_id")
