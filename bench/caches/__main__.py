@@ -26,6 +26,7 @@ VALUE = {
     "score": 17.25,
     "published": True,
 }
+TARGETS = {"get": 1.10, "set": 1.10, "get_many(50)": 1.0}  # CPU time to that of Django's RedisCache, the interval's upper end
 KEYS = [f"article-{number}" for number in range(50)]
 
 
@@ -99,6 +100,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.caches", description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--check", action="store_true", help="end with 1 if slipstream.RedisCache is above its targets")
     parser.add_argument("--only", help="operations, by the start of their names, parted by commas")
     options = parser.parse_args()
     with servers() as (redis_port, memcached_port):
@@ -112,6 +114,13 @@ def main() -> None:
         caches._settings = caches.settings = entries(redis_port, memcached_port)
         table = measure(options.rounds, options.only.split(",") if options.only else None)
         ejected_us = measure_ejected()
+    above = [
+        f"{operation}: {table[operation]['slipstream.RedisCache']['high']} (at most {most})"
+        for operation, most in TARGETS.items()
+        if operation in table and table[operation]["slipstream.RedisCache"]["high"] > most
+    ]
+    if options.check and above:
+        raise SystemExit("above target: " + "; ".join(above))
     if options.json:
         print(json.dumps(table | {"get, server ejected": {"slipstream.RedisCache": {"microseconds": ejected_us}}}, indent=2))
         return

@@ -52,6 +52,13 @@ def test_the_check_tells_at_start_which_entry_is_wrong_and_asks_no_server() -> N
     assert "it must be a number of seconds" in messages[4]
 
 
+def test_two_entries_that_are_one_cache_are_warned_of() -> None:
+    entry = {"BACKEND": "slipstream.caches.RedisCache", "LOCATION": "redis://127.0.0.1:1"}
+    with override_settings(CACHES={"default": entry, "pages": dict(entry), "queries": entry | {"KEY_PREFIX": "queries"}}):
+        (warning,) = check_caches()
+    assert warning.msg == 'CACHES["pages"] is the same cache as CACHES["default"]: the same servers and KEY_PREFIX.'
+
+
 def test_lifetimes_are_changed_in_one_place() -> None:
     assert [to_seconds(name) for name in ("short", "middle", "long", "forever")] == [600, 1800, 3600, 604800]
     assert to_seconds(5) == 5

@@ -7,6 +7,7 @@ A plain socket timeout is counted anew for each call, so a server that sends one
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from time import monotonic
@@ -93,6 +94,8 @@ def _resolve(host: str, port: int, deadline: float) -> list[AddressInfo]:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except socket.gaierror:
         pass  # a name: ask
+    if not _may_start_threads():
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     answer: list[AddressInfo] = []
     failure: list[OSError] = []
     thread = threading.Thread(target=_look_up, args=(host, port, answer.extend, failure.append), daemon=True)
@@ -103,6 +106,13 @@ def _resolve(host: str, port: int, deadline: float) -> list[AddressInfo]:
     if not answer:
         raise TimeoutError(f"the name {host} was not resolved in time")
     return answer
+
+
+def _may_start_threads() -> bool:
+    """Say whether a thread would run: in uWSGI without enable-threads it would not, and no name would ever be resolved."""
+    uwsgi = sys.modules.get("uwsgi")
+    given = getattr(uwsgi, "opt", {})
+    return uwsgi is None or any(name in given for name in ("enable-threads", b"enable-threads", "threads", b"threads"))
 
 
 def _look_up(host: str, port: int, found: Callable[[list[AddressInfo]], None], failed: Callable[[OSError], None]) -> None:
