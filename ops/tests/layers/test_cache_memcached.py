@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from contract_suite import ProductContract
 from projectcode import run_django_code
+from slipstream.overlay.caches import place_caches
+from slipstream.overlay.offer import parse_offer
 from slipstream_ops import execution
 from slipstream_ops.layers.cache import memcached
 from slipstream_ops.layers.cache.vitals import CacheVitals
@@ -180,3 +182,11 @@ def test_an_unedited_project_gets_it_as_its_caches() -> None:
             )
             assert printed.split() == ["MemcachedCache", "default", "pages", "sessions", "None", "sessions"]
             assert say(stack, "stats").count(b"STAT curr_items 0") == 0
+
+
+def test_the_form_of_the_offer_has_room_for_several_servers() -> None:
+    (change,) = place_caches({}, parse_offer({"cache": {"urls": ["memcached://10.0.0.1:8620", "memcached://10.0.0.2:8620"]}}))
+    assert change.after["default"] == {
+        "BACKEND": "slipstream.caches.MemcachedCache",
+        "LOCATION": ["10.0.0.1:8620", "10.0.0.2:8620"],
+    }
