@@ -79,7 +79,7 @@ def test_as_root_each_service_has_a_user_of_its_own_and_reads_a_private_home(pri
     home = private_home.parent
     site.slipstream("down", "--destroy", "--yes")
     listed = subprocess.run(["getfacl", "-p", home, private_home, site.folder], capture_output=True, text=True, check=True).stdout
-    assert "slipstream-" not in listed, "what was opened is closed again"
+    assert "user:slipstream-" not in listed, "what was opened is closed again"
 
 
 @pytest.fixture
@@ -111,7 +111,9 @@ def test_as_an_ordinary_user_everything_runs_as_the_caller(ordinary_user: str) -
 def test_only_the_edge_could_be_reached_from_outside(private_home: Path) -> None:
     site = make_shop(private_home / "loopback")
     with running(site):
-        for row in site.status()["services"]:
+        rows = site.status()["services"]
+        assert {row["state"] for row in rows} == {"healthy"}, rows
+        for row in rows:
             process = psutil.Process(row["pid"])
             for member in [process, *process.children(recursive=True)]:
                 for connection in member.net_connections(kind="inet"):

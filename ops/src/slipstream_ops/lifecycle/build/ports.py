@@ -39,7 +39,7 @@ def is_free(address: str, port: int) -> bool:
 
 
 def holder_of(port: int) -> str:
-    """Who listens on ``port``: "nginx (pid 812)", or that it cannot be seen without being root."""
+    """Who listens on ``port``: "python3 (pid 812)", or that it cannot be seen without being root."""
     try:
         for connection in psutil.net_connections(kind="tcp"):
             if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:

@@ -33,7 +33,11 @@ __all__ = [
 ]
 
 TITLE = "Redis"
-LENDS = (Lent(("redis",), "redis>=5"), Lent(("hiredis",), "hiredis>=3"))
+LENDS = (
+    Lent(("redis",), "redis>=5"),
+    Lent(("hiredis",), "hiredis>=3"),
+    Lent(("packaging",), "packaging"),  # kombu's transport imports it without saying so
+)
 SMALLEST_MEGABYTES = 32
 CELERY_DEFAULT_QUEUE = "celery"  # of tasks that a project routes nowhere
 UNACKNOWLEDGED = "unacked"  # hash in which Celery's Redis transport keeps what workers took
