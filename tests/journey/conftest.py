@@ -30,7 +30,8 @@ def django_environment(projects: Path) -> Path:
 @pytest.fixture
 def bare(projects: Path, django_environment: Path, request: pytest.FixtureRequest) -> Iterator[Site]:
     """What `django-admin startproject` makes, stopped at the end of the test."""
-    site = start_project(projects / request.node.name[:40].replace("[", "-").replace("]", ""), django_environment)
+    name = "".join(letter if letter.isalnum() else "-" for letter in request.node.name)[-40:]
+    site = start_project(projects / name, django_environment)
     yield site
     site.slipstream("down", "--destroy", "--yes", check=False)
 
