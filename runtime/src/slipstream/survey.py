@@ -114,8 +114,7 @@ def survey(
         databases=describe_databases(current.DATABASES),
         static_url=current.STATIC_URL or "",
         static_root=absolute(current.STATIC_ROOT),
-        static_storage=current.STORAGES.get("staticfiles", {}).get("BACKEND", "") if hasattr(current, "STORAGES") else "",
-        has_staticfiles=has_app("django.contrib.staticfiles"),
+        has_staticfiles=has_app("django.contrib.staticfiles") and collects_into_a_folder(),
         media_url=current.MEDIA_URL if current.MEDIA_ROOT else "",
         media_root=absolute(current.MEDIA_ROOT),
         session_cookie=current.SESSION_COOKIE_NAME,
@@ -134,6 +133,19 @@ def survey(
 def absolute(path: object) -> str | None:
     """An absolute path of a setting; None when it is unset (empty)."""
     return str(Path(str(path)).absolute()) if path else None
+
+
+def collects_into_a_folder() -> bool:
+    """Whether collectstatic copies files here; into object storage it is a deploy, which nobody asked for when starting."""
+    from django.conf import settings
+    from django.core.files.storage import FileSystemStorage
+    from django.utils.module_loading import import_string
+
+    try:
+        storage = import_string(settings.STORAGES["staticfiles"]["BACKEND"])
+    except (ImportError, KeyError):
+        return True  # collectstatic itself says best what is wrong
+    return issubclass(storage, FileSystemStorage)
 
 
 def has_app(name: str) -> bool:

@@ -159,8 +159,7 @@ class SurveyAnswer(TypedDict):
     databases: list[SurveyDatabase]
     static_url: str
     static_root: str | None
-    static_storage: str  # dotted path of STORAGES["staticfiles"]
-    has_staticfiles: bool
+    has_staticfiles: bool  # and collectstatic copies them into a folder, not into object storage
     media_url: str
     media_root: str | None
     session_cookie: str

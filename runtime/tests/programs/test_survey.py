@@ -91,6 +91,27 @@ CELERY_BEAT_SCHEDULE = {"x": {"task": "mysite.celery.report", "schedule": 60}}
 
 
 @pytest.mark.parametrize(
+    ("storage", "is_local"),
+    [
+        ("django.contrib.staticfiles.storage.ManifestStaticFilesStorage", True),
+        ("mysite.storage.Mine", True),
+        ("mysite.storage.Remote", False),
+        ("nowhere.Storage", True),
+    ],
+)
+def test_static_files_of_object_storage_are_not_pushed_at_a_start(
+    site: Path, survey: Survey, storage: str, is_local: bool
+) -> None:
+    write(
+        site / "mysite" / "storage.py",
+        "from django.contrib.staticfiles.storage import StaticFilesStorage\nfrom django.core.files.storage import Storage\n"
+        "class Mine(StaticFilesStorage): ...\nclass Remote(Storage): ...\n",
+    )
+    add(site / "mysite" / "settings.py", f'STORAGES = {{"staticfiles": {{"BACKEND": "{storage}"}}}}')
+    assert survey()["has_staticfiles"] is is_local
+
+
+@pytest.mark.parametrize(
     ("module", "text", "found"),
     [
         ("__init__", "from celery import Celery\ncelery_app = Celery('x')\n", "mysite:celery_app"),
