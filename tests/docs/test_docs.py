@@ -214,9 +214,11 @@ def test_excerpts_are_what_the_files_say(which: Page) -> None:
 
 
 # The freshness protocol ----------------------------------------------------------------------------------------------
-def test_the_number_of_explored_states_is_the_tests_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_numbers_of_states_and_mutations_are_the_models_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "runtime" / "tests" / "freshness" / "protocol"))
+    from protocol_model.mutations import MUTATIONS
     from protocol_model.slices import SLICES
 
     text = page("freshness-protocol.md").text
+    assert f"{len(MUTATIONS)} of the general model" in text
     assert f"{len(SLICES)} slices" in text and f"{sum(one.states for one in SLICES):,} states" in text
