@@ -12,8 +12,8 @@ from slipstream_ops.layers.appserver.gunicorn.rendering import (
     configuration_path,
     environment_of,
     instance_names,
-    run_folder,
     render,
+    run_folder,
 )
 from slipstream_ops.layers.appserver.gunicorn.sizing import OPEN_FILES, sizes
 from slipstream_ops.layers.contract import (

@@ -41,16 +41,18 @@ def reload_instance(run: Path, configuration: Path, processes: int, timeout_seco
     def new_and_ready() -> set[int]:
         return {worker["pid"] for worker in workers_of(run) if worker["pid"] not in old and worker["cells"] is not None}
 
+    def remaining() -> set[int]:
+        return {worker["pid"] for worker in workers_of(run)} & set(old)
+
     if configuration.stat().st_mtime > pidfile.stat().st_mtime:
         os.kill(master, signal.SIGHUP)
         pidfile.touch()  # its time says which configuration is in force
     else:
-        for number in range(1, processes + 1):
+        for number in range(1, len(old) + 1):
             os.kill(master, signal.SIGTTIN)
             wait_for(lambda number=number: len(new_and_ready()) >= number)  # type: ignore[misc]
             os.kill(master, signal.SIGTTOU)
-            going = old[min(number, len(old)) - 1]
-            wait_for(lambda going=going: going not in {worker["pid"] for worker in workers_of(run)})  # type: ignore[misc]
+            wait_for(lambda number=number: len(remaining()) <= len(old) - number)  # type: ignore[misc]
     wait_for(lambda: len(new_and_ready()) == len(workers_of(run)) == processes)
 
 
