@@ -33,6 +33,10 @@ def is_listening(port: int) -> bool:
     return False
 
 
+def _state(thread: Path) -> str:
+    return (thread / "stat").read_text().rpartition(")")[2].split()[0]
+
+
 class CacheServer:
     """A redis-server or memcached of our own; starting it again keeps the port and loses the data."""
 
@@ -73,6 +77,8 @@ class CacheServer:
     def pause(self) -> None:
         assert self.process is not None
         self.process.send_signal(19)  # SIGSTOP: accepts connections in the kernel, answers nothing
+        threads = Path(f"/proc/{self.process.pid}/task")
+        wait_until(lambda: all(_state(thread) == "T" for thread in threads.iterdir()), "every thread has stopped")
 
     def resume(self) -> None:
         assert self.process is not None

@@ -30,7 +30,7 @@ def main() -> None:
 def run(server: CacheServer, folder: str) -> dict[str, Any]:
     from django.conf import settings
 
-    entry = {"BACKEND": server.backend, "LOCATION": server.location, "OPTIONS": {"retry_seconds": 1.0}}
+    entry = {"BACKEND": server.backend, "LOCATION": server.location, "OPTIONS": {"retry_seconds": 1.0, "timeout_seconds": 1.0}}
     settings.configure(
         SECRET_KEY="test",
         ALLOWED_HOSTS=["*"],

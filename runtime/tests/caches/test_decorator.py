@@ -19,6 +19,7 @@ _numbers = itertools.count()
 @pytest.fixture(autouse=True)
 def default_cache(server: CacheServer) -> Iterator[None]:
     entry = {"BACKEND": server.backend, "LOCATION": server.location, "KEY_PREFIX": f"decorated{next(_numbers)}"}
+    entry["OPTIONS"] = {"timeout_seconds": 2.0}
     with override_settings(CACHES={"default": entry}):
         yield
 

@@ -23,6 +23,7 @@ def alone(server: CacheServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     monkeypatch.setattr(refreshing, "_registered", {})
     monkeypatch.setattr(refreshing, "celery_task", lambda: None)
     entry = {"BACKEND": server.backend, "LOCATION": server.location, "KEY_PREFIX": f"refresh{next(_numbers)}"}
+    entry["OPTIONS"] = {"timeout_seconds": 2.0}
     with override_settings(CACHES={"default": entry}):
         yield
 

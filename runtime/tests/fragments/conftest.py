@@ -21,7 +21,7 @@ from django.conf import settings
 
 if not settings.configured:
     settings.configure(SECRET_KEY="test", USE_TZ=True, ALLOWED_HOSTS=["*"])
-    django.setup()
+django.setup()
 
 from django.template import Context, Engine
 from django.test import override_settings
@@ -37,7 +37,12 @@ def redis_server() -> Iterator[CacheServer]:
 
 @pytest.fixture
 def entry(redis_server: CacheServer) -> dict[str, Any]:
-    return {"BACKEND": redis_server.backend, "LOCATION": redis_server.location, "KEY_PREFIX": f"fragments{next(_numbers)}"}
+    return {
+        "BACKEND": redis_server.backend,
+        "LOCATION": redis_server.location,
+        "KEY_PREFIX": f"fragments{next(_numbers)}",
+        "OPTIONS": {"timeout_seconds": 2.0},  # on a busy machine 50 ms pass without the server's fault
+    }
 
 
 @pytest.fixture

@@ -81,6 +81,38 @@ class _Client(Client):  # type: ignore[misc]  # pymemcache carries no complete t
             answer += piece
         return answer
 
+    def values(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Return the values of keys in one round trip.
+
+        Not get_many: 50 keys cost 155 us of CPU this way and 205 us that way, which checks the keys again (bench.caches).
+        """
+        if self.sock is None:
+            self._connect()
+        sock = self.sock
+        assert sock is not None
+        sock.sendall(b"get %b\r\n" % b" ".join(keys))
+        found: dict[bytes, bytes] = {}
+        answer = sock.recv(65536)
+        start = 0
+        while True:
+            end = answer.find(b"\r\n", start)
+            if end >= 0:
+                line = answer[start:end]
+                if line == b"END":
+                    return found
+                if not line.startswith(b"VALUE "):
+                    raise CommandRefused(line[:80].decode("ascii", "replace"))
+                _, key, _, size = line.split(b" ")
+                value_end = end + 2 + int(size)
+                if len(answer) >= value_end + 2:
+                    found[key] = answer[end + 2 : value_end]
+                    start = value_end + 2
+                    continue
+            piece = sock.recv(65536)
+            if not piece:
+                raise MemcacheUnexpectedCloseError()
+            answer, start = answer[start:] + piece, 0
+
     def is_stale(self) -> bool:
         """Say whether the server has closed this idle connection."""
         if self.sock is None:
@@ -109,11 +141,11 @@ class MemcachedDriver(Driver):
         super().__init__(location, connect, options)
 
     def read(self, scope: Scope, key: bytes) -> tuple[bytes, bytes | None]:
-        found = self.call(_get, [scope.generation_key, key])
+        found = self.call(_Client.values, [scope.generation_key, key])
         return self._generation(scope, found), found.get(key)
 
     def read_many(self, scope: Scope, keys: Sequence[bytes]) -> tuple[bytes, list[bytes | None]]:
-        found = self.call(_get, [scope.generation_key, *keys])
+        found = self.call(_Client.values, [scope.generation_key, *keys])
         return self._generation(scope, found), [found.get(key) for key in keys]
 
     def write(
@@ -259,7 +291,7 @@ class MemcachedDriver(Driver):
         raise CommandRefused("the counter is too contended")
 
     def _delete(self, client: _Client, scope: Scope, keys: Sequence[bytes]) -> list[bool]:
-        found = client.get_many([scope.generation_key, *keys])
+        found = client.values([scope.generation_key, *keys])
         generation = found.get(scope.generation_key)
         doomed = b"".join(b"delete %b noreply\r\ndelete %b noreply\r\n" % (key, self.claim_key(key)) for key in keys)
         client.exchange(doomed + b"mn\r\n", b"MN\r\n")
@@ -274,10 +306,6 @@ class MemcachedCache(AsyncSurvivingCache):
     connection_names = CONNECTION_NAMES
     driver_class = MemcachedDriver
     has_key_limits = True
-
-
-def _get(client: _Client, keys: list[bytes]) -> dict[bytes, bytes]:
-    return client.get_many(keys)  # type: ignore[no-any-return]
 
 
 def _refusable(action: Any, *args: Any) -> Any:
@@ -315,7 +343,7 @@ def _claim(client: _Client, keys: list[bytes], token: bytes, expiry: int) -> dic
 
 
 def _fill(client: _Client, scope: Scope, claim: Claim, claim_key: bytes, sealed: bytes, expiry: int) -> bool:
-    found = client.get_many([scope.generation_key, claim_key])
+    found = client.values([scope.generation_key, claim_key])
     if found.get(claim_key) != claim.owner:
         return False
     is_stored = False
