@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from conftest import start_project
 from shop import make_shop
 from sites import Site, make_environment, running
 
@@ -79,7 +80,15 @@ def test_as_root_each_service_has_a_user_of_its_own_and_reads_a_private_home(pri
     home = private_home.parent
     site.slipstream("down", "--destroy", "--yes")
     listed = subprocess.run(["getfacl", "-p", home, private_home, site.folder], capture_output=True, text=True, check=True).stdout
-    assert "user:slipstream-" not in listed, "what was opened is closed again"
+    assert "user:slipstream-" not in listed and "default:" not in listed, "what was opened is closed again"
+
+
+def test_what_the_stack_made_in_a_project_becomes_its_owners(private_home: Path, django_environment: Path) -> None:
+    site = start_project(private_home / "bare", django_environment)
+    with running(site):
+        assert pwd.getpwuid((site.folder / "db.sqlite3").stat().st_uid).pw_name == "slipstream-app"
+    site.slipstream("down", "--destroy", "--yes")
+    assert {path.stat().st_uid for path in site.folder.rglob("*")} == {os.geteuid()}
 
 
 @pytest.fixture

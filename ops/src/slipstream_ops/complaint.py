@@ -11,10 +11,8 @@ class Complaint(Exception):
 
     def __init__(self, doing: str, found: str, next_step: str = "", detail: str = "") -> None:
         self.doing, self.found, self.next_step, self.detail = doing, found, next_step, detail
-        sentence = f"While {doing}: {found.rstrip('.')}."
-        if next_step:
-            sentence += f" {next_step.rstrip('.')}."
-        super().__init__(sentence)
+        sentences = [f"While {doing}: {found}", next_step] if next_step else [f"While {doing}: {found}"]
+        super().__init__(" ".join(text if text.endswith(("?", "!")) else text.rstrip(".") + "." for text in sentences))
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:

@@ -38,9 +38,8 @@ def install(yes: bool, project: Path | None, as_json: bool) -> None:
     missing = requirements.missing(needed)
     packages = requirements.packages_of(missing)
     if as_json:
-        print_json(
-            {"missing": [r.binary for r in missing], "packages": packages, "command": requirements.install_command(missing)}
-        )
+        command = requirements.install_command(missing) if missing else None
+        print_json({"missing": [r.binary for r in missing], "packages": packages, "command": command})
         raise SystemExit(1 if missing else 0)
     if missing:
         if not installing.has_apt():

@@ -142,9 +142,11 @@ def needed_programs(stack: Stack, host: Host) -> tuple[Requirement, ...]:
 
 
 def notes_about(project: Project, config: StackFile) -> tuple[str, ...]:
-    """Sentences that a user should read once: what becomes of the project's own database."""
+    """Sentences that a user should read once: what is not there yet, what becomes of the project's own database."""
     database = project.database
     notes = []
+    if config.site.mode == "fresh":
+        notes.append('mode = "fresh" is not built yet: pages are shared as with "respect".')
     if database is None:
         notes.append("The project names no database; none is run for it.")
     elif config.database.server in (None, "external") and database.vendor == "sqlite":

@@ -85,11 +85,37 @@ def _belongs_to_the_system(path: Path) -> bool:
 
 
 def take_back_access(state: State) -> None:
-    """Remove every entry that ``grant_access`` made."""
-    for path, name in _given(state):
+    """Remove every entry that ``grant_access`` made; files that the services made become the project's owner's."""
+    given = sorted(_given(state))
+    for path, name in given:
         for kind in ("", "d:"):
             run(Command(("setfacl", "-x", f"{kind}u:{name}", path), f"taking back access to {path}"))
+        _drop_empty_defaults(path)
+    for path, name in given:
+        if Path(path).is_relative_to(state.root.parent):
+            _hand_back(Path(path), name, state.root.parent.stat())
     (state.root / "access.json").unlink(missing_ok=True)
+
+
+def _drop_empty_defaults(path: str) -> None:
+    """Default entries that name nobody are what setfacl put beside ours; a folder that had none has none again."""
+    listed = run(Command(("getfacl", "--default", "--omit-header", "--absolute-names", path), f"reading access to {path}")).output
+    names_somebody = any(
+        line.split(":")[0] in ("user", "group") and line.split(":")[1] for line in listed.splitlines() if ":" in line
+    )
+    if listed.strip() and not names_somebody:
+        run(Command(("setfacl", "-k", path), f"taking back access to {path}"))
+
+
+def _hand_back(path: Path, name: str, owner: os.stat_result) -> None:
+    """Give ``path``, or what lies in it, to ``owner`` where it belongs to the service's user."""
+    uid = pwd.getpwnam(name).pw_uid
+    entries = [Path(entry.path) for entry in os.scandir(path)] if path.is_dir() else [path] if path.exists() else []
+    for entry in entries:
+        if entry.lstat().st_uid == uid and entry.name not in SKIPPED_FOLDERS:
+            os.lchown(entry, owner.st_uid, owner.st_gid)
+            if entry.is_dir() and not entry.is_symlink():
+                _hand_back(entry, name, owner)
 
 
 def _given(state: State) -> set[tuple[str, str]]:
