@@ -89,7 +89,7 @@ def test_every_verb_is_described_with_an_example_and_its_options(name: str, verb
             assert shown, f"docs/commands.md does not show {option.opts} of `{name}`"
 
 
-@each(tuple(one for one in PAGES if one.path.name != "caching.md"))  # that page has tests of its own
+@each(PAGES)
 def test_what_a_reader_types_is_understood(which: Page) -> None:
     for words in which.typed():
         program, *arguments = words[1:] if words[0] == "sudo" else words

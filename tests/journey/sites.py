@@ -23,6 +23,7 @@ GAZETTE = REPOSITORY / "examples" / "gazette"
 SYSTEM_PYTHON = Path("/usr/bin/python3")
 
 UP_SECONDS = 180
+TAKES_PYTHON = ("up", "status", "reload", "restart", "manage", "eject", "config", "cache")
 
 
 @dataclass
@@ -56,9 +57,8 @@ class Site:
 
     def command(self, *arguments: str) -> list[str]:
         words = [str(SLIPSTREAM), *arguments]
-        takes_python = arguments and arguments[0] in ("up", "status", "reload", "restart", "manage", "eject")
-        if self.python and (takes_python or arguments[:1] == ("config",)):
-            at = 2 if arguments[0] != "config" else 3
+        if self.python and arguments[0] in TAKES_PYTHON:
+            at = 3 if arguments[0] in ("config", "cache") else 2
             words[at:at] = ["--python", str(self.python)]
         return words if self.user is None else ["runuser", "-u", self.user, "--", *words]
 

@@ -242,6 +242,18 @@ def test_restart_one_service(gazette: Site) -> None:
     assert 'Did you mean "app-1"?' in gazette.complaint("restart", "app1")
 
 
+def test_a_bumped_cache_is_new_and_the_others_are_kept(gazette: Site) -> None:
+    def shell(code: str) -> str:
+        code = f"from django.core.cache import caches; {code}"
+        return gazette.slipstream("manage", "shell", "--no-imports", "-c", code).stdout.split()[-1]
+
+    shell("[caches[name].set_many({f'{name}{n}': n for n in range(50)}) for name in ('fragments', 'queries')]; print('set')")
+    bumped = json.loads(gazette.slipstream("cache", "bump", "fragments", "--json").stdout)
+    assert bumped["values"] >= 50
+    assert shell("print(caches['fragments'].get('fragments1'), caches['queries'].get('queries1'), sep=',')") == "None,1"
+    assert "Did you mean fragments?" in gazette.complaint("cache", "bump", "fragment")
+
+
 def test_management_commands_run_inside_the_stack(gazette: Site) -> None:
     code = "import articles.models as m; from django.db import connection; print(connection.vendor, m.Article.objects.count())"
     vendor, count = gazette.slipstream("manage", "shell", "--no-imports", "-c", code).stdout.split()[-2:]

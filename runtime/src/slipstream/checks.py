@@ -8,7 +8,10 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Tags, Warning, register
 
+from slipstream.caches.checks import check_caches
 from slipstream.overlay.applications import MIDDLEWARE
+
+register(check_caches, Tags.caches)
 
 
 @register(Tags.compatibility)  # type: ignore[untyped-decorator]

@@ -198,3 +198,16 @@ class CopyAnswer(TypedDict):
     left_behind: list[LeftBehind]
     original_sha256: str
     original_has_changed: bool  # since it was copied
+
+
+# Caches -----------------------------------------------------------------------------------------------------------------
+BUMPING_MODULE = "slipstream.caches.bumping"
+
+
+class BumpAnswer(TypedDict):
+    """Answer of ``slipstream.caches.bumping``."""
+
+    name: str
+    values: int | None  # about how many will be computed again; None when no server could count them
+    renewed: list[str]  # servers that have the new generation
+    unreached: list[str]  # servers that could not be told yet

@@ -7,7 +7,7 @@ import sys
 import click
 
 from slipstream_ops import __version__
-from slipstream_ops.cli import configuring, installing, owning, running
+from slipstream_ops.cli import caching, configuring, installing, owning, running
 from slipstream_ops.cli.screen import show_complaint
 from slipstream_ops.complaint import Complaint, nearest
 
@@ -21,6 +21,7 @@ VERBS = (
     running.reload,
     running.down,
     configuring.config,
+    caching.cache,
     owning.init,
     owning.eject,
     owning.manage,

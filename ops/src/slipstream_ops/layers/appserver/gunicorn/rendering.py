@@ -34,7 +34,6 @@ def environment_of(stack: Stack, host: Host, name: str) -> dict[str, str]:
         wire.FILES_VARIABLE: file_maps(stack),
         wire.INSTANCE_VARIABLE: str(run_folder(stack, name)),
         wire.REQUEST_SECONDS_VARIABLE: str(stack.config.appserver.request_timeout_seconds),
-        "GUNICORN_CMD_ARGS": "",  # whatever the caller's shell says: the file below is the whole configuration
     }
 
 
