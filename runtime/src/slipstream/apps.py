@@ -16,6 +16,12 @@ class SlipstreamConfig(AppConfig):  # type: ignore[misc]
         from slipstream.conf import runtime_settings
 
         runtime_settings()  # a wrong key is refused at the start, not at the first request
+        from slipstream.freshness.configuration import freshness_settings
+
+        if freshness_settings().store:
+            from slipstream.freshness.activation import activate
+
+            activate()
         if "celery" in sys.modules:  # the project's package has imported its Celery application by now
             from slipstream.jobs import connect_signals
 

@@ -19,6 +19,7 @@ class RuntimeSettings:
 
     mode: str = "respect"  # how much is shared: see MODES
     lifetimes: Mapping[str, float] = field(default_factory=dict)  # named lifetimes in seconds, see ``slipstream.lifetimes``
+    freshness: Mapping[str, Any] = field(default_factory=dict)  # see ``slipstream.freshness.configuration``
 
 
 def read(written: Mapping[str, Any]) -> RuntimeSettings:

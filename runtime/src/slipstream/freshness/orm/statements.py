@@ -1,0 +1,170 @@
+"""Follows every statement on its way to the database: what it reads goes to the recorder, what may write gets a transaction."""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils import timezone
+
+from slipstream.freshness import commits
+from slipstream.freshness.catalog import Catalog, catalog_of
+from slipstream.freshness.orm.predicates import mentions_of
+from slipstream.freshness.protocol.reads import Unknown, carried_tags
+from slipstream.freshness.recorder import Recorder, current_recorder, note_obstacle
+from slipstream.freshness.sql.statement import Statement, read_statement
+from slipstream.freshness.standing import Standing, standing_of
+
+CLOCK_SECONDS = 60.0  # how long an answer that depends on the time is true enough
+
+Execute = Callable[[Any, Any, bool, dict[str, Any]], Any]
+_OPAQUE = Statement("", is_understood=False)
+
+
+def follow(execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    """A wrapper for `connection.execute_wrappers`, the outermost one."""
+    connection: BaseDatabaseWrapper = context["connection"]
+    standing = standing_of(connection)
+    statement = read_statement(sql) if isinstance(sql, str) else _OPAQUE
+    if statement.controls_transaction:
+        if statement.commits:
+            return commits.commit(connection, lambda: execute(sql, params, many, context))
+        if statement.verb in ("ROLLBACK", "ABORT") and "to" not in sql.lower().split():
+            standing.end_transaction()
+        return execute(sql, params, many, context)
+    note_statement(connection, standing, statement, sql, params)
+    if not statement.may_write or not is_in_autocommit(connection):
+        return execute(sql, params, many, context)
+    if statement.refuses_transactions:
+        standing.end_transaction()
+        return execute(sql, params, many, context)
+    with explicit_transaction(connection):
+        # The transaction is a new one to Django, so what was noted above must be said again.
+        note_writing(standing, statement)
+        return execute(sql, params, many, context)
+
+
+@contextmanager
+def explicit_transaction(connection: Any) -> Iterator[None]:
+    """BEGIN, and COMMIT through the write path, on this very connection; a copy of a connection is unknown to `atomic`."""
+    if connections[connection.alias] is connection:
+        with transaction.atomic(using=connection.alias, savepoint=False):
+            yield
+        return
+    connection.set_autocommit(False)
+    try:
+        yield
+        connection.commit()
+    except BaseException:
+        connection.rollback()
+        raise
+    finally:
+        connection.set_autocommit(True)
+
+
+def is_in_autocommit(connection: Any) -> bool:
+    """True when the next statement would commit by itself."""
+    return bool(
+        not connection.in_atomic_block and connection.get_autocommit() and commits.transaction_status(connection) == commits.IDLE
+    )
+
+
+def note_statement(connection: Any, standing: Standing, statement: Statement, sql: Any, params: Any) -> None:
+    """Record what the statement reads and what it does to its transaction."""
+    if statement.may_write:
+        note_writing(standing, statement)
+        note_obstacle(f"it may have written to the database ({statement.verb or 'an unknown statement'})")
+        return
+    if statement.locks_rows:
+        standing.has_locks = True
+    if not statement.is_read:
+        return
+    recorder = current_recorder()
+    if recorder is None:
+        note_obstacle("")  # counted: a build whose thread this was must not be shared
+        return
+    compiler = standing.compiler if standing.sql is sql else None
+    record_read(connection, standing, statement, compiler, recorder)
+    if statement.reads_clock or (params and has_present_time(params)):
+        recorder.cap(CLOCK_SECONDS)
+
+
+def note_writing(standing: Standing, statement: Statement) -> None:
+    standing.may_have_written = True
+    if statement.is_definition:
+        standing.has_definitions = True
+    if statement.changes_session:
+        standing.altered = f"{statement.verb} was run on this connection"
+
+
+def record_read(connection: Any, standing: Standing, statement: Statement, compiler: Any, recorder: Recorder) -> None:
+    """Tell the recorder the tags of a read, or why it has none."""
+    reason = refusal_of(connection, standing)
+    if reason:
+        recorder.refuse(reason)
+        return
+    catalog = catalog_of(connection.alias, recorder.epoch, connection)
+    if catalog.is_replica:
+        recorder.refuse("it was read from a replica, which may lag behind")
+        return
+    if catalog.isolation not in ("read committed", "read uncommitted"):
+        recorder.refuse(f"its transaction is {catalog.isolation}: its snapshot may be older than the build")
+        return
+    add_tags(catalog, statement, compiler, recorder)
+
+
+def refusal_of(connection: Any, standing: Standing) -> str:
+    """Why this connection's answers, for now, are not the world's; empty when they are."""
+    if standing.altered:
+        return standing.altered
+    if standing.may_have_written:
+        return "its transaction has written"
+    if standing.has_locks:
+        return "its transaction has locked rows"
+    isolation = getattr(connection, "isolation_level", None)
+    if isolation is not None and int(isolation) > 2:  # IsolationLevel.READ_COMMITTED
+        return "its transaction is repeatable read or serializable: its snapshot may be older than the build"
+    return ""
+
+
+def add_tags(catalog: Catalog, statement: Statement, compiler: Any, recorder: Recorder) -> None:
+    """Add the narrowest tags; what Django's objects say counts only where it agrees with what the text says."""
+    named = Counter(statement.relations)
+    mentioned: dict[str, list[Any]] = {}
+    mentions = mentions_of(compiler) if compiler is not None else None
+    for mention in mentions or ():
+        mentioned.setdefault(mention.name, []).append(mention)
+    for (schema, name), times in named.items():
+        relation = catalog.find(schema, name)
+        if relation is None:
+            if schema is None and name in statement.own_names:
+                continue
+            recorder.refuse(f"it reads {name}, which is not known")
+            continue
+        if relation.table is None:
+            recorder.refuse(f"it reads {relation.schema}.{relation.name}, {relation.why_untracked}")
+            continue
+        every = mentioned.get(name, []) if schema is None else []
+        certain = [mention for mention in every if mention.is_certain]
+        found = certain if len(certain) == times else every
+        if len(found) == times:
+            for mention in found:
+                recorder.add(carried_tags(relation.table, mention.confine(relation.table)))
+        else:
+            recorder.add(carried_tags(relation.table, Unknown()))
+
+
+def has_present_time(params: Any) -> bool:
+    """True when a parameter is a moment within a minute from now: it was computed from the clock."""
+    values = params.values() if isinstance(params, dict) else params
+    for value in values:
+        if isinstance(value, datetime.datetime):
+            now = timezone.now() if value.tzinfo else datetime.datetime.now()
+            if abs((value - now).total_seconds()) < CLOCK_SECONDS:
+                return True
+    return False
