@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -23,6 +24,7 @@ from slipstream.wire import HEALTH_PATH
 from slipstream_ops import execution
 from slipstream_ops.layers.contract import WriteFile
 from slipstream_ops.layers.edge import nginx
+from slipstream_ops.layers.edge.nginx.rendering import CLAIMS
 from slipstream_ops.layers.edge.timeouts import Timeouts
 from slipstream_ops.layers.edge.vitals import EdgeVitals
 from slipstream_ops.placement import Endpoint, Stack
@@ -125,6 +127,17 @@ def test_passes_its_checker_in_every_shape() -> None:
                 assert result.succeeded and "warn" not in result.transcript, result.transcript
 
 
+def test_every_header_that_the_layers_speak_among_themselves_is_dropped() -> None:
+    """nginx drops headers by whole names: a new one has to be added to its list."""
+    repository = Path(__file__).parents[3]
+    sources = [
+        *(repository / "ops/src/slipstream_ops/layers/accelerator").rglob("*.j2"),
+        *(repository / "runtime/src").rglob("*.py"),
+    ]
+    spoken = {name for source in sources for name in re.findall(r"X-Slipstream-[A-Za-z-]*[A-Za-z]", source.read_text())}
+    assert "X-Slipstream-Bypass" in spoken and spoken <= set(CLAIMS)
+
+
 def test_runs_without_any_privilege() -> None:
     """As somebody who is not root runs it: nothing in the configuration asks for more."""
     with temporary_folder() as folder:
@@ -159,9 +172,14 @@ def test_starts_again_after_a_kill_and_leaves_no_worker_of_before() -> None:
         before = psutil.Process(front.processes["edge"].pid).children()
         front.processes["edge"].kill()
         front.processes["edge"].wait()
-        with front.restart("edge", "edge") as again:
-            assert before and not any(is_at_work(worker) for worker in before)
-            assert again.poll() is None and front.get("/").status_code == 200
+        try:
+            with front.restart("edge", "edge") as again:
+                assert before and not any(is_at_work(worker) for worker in before)
+                assert again.poll() is None and front.get("/").status_code == 200
+        finally:
+            for worker in before:
+                if is_at_work(worker):
+                    worker.kill()
 
 
 def test_logs_arrive_where_standard_output_is_a_socket() -> None:

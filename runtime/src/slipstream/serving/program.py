@@ -6,6 +6,7 @@ configuration is read to its end, and a setting that this gunicorn does not know
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -22,6 +23,7 @@ class Server(WSGIApplication):  # type: ignore[misc]
 
 
 def main() -> None:
+    os.environ.pop("GUNICORN_CMD_ARGS", None)  # the caller's shell may say something: the file is the whole configuration
     is_check = sys.argv[1:2] == ["check"]
     if is_check:
         del sys.argv[1]
