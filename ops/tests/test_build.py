@@ -6,6 +6,8 @@ import json
 import os
 import socket
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,32 @@ def test_a_running_stack_keeps_its_ports(opened: State) -> None:
     with socket.create_server(("127.0.0.1", mine)):
         assert ports.assign([need], HERE, "127.0.0.1", opened, True).endpoints["cache"].port == mine
         assert ports.assign([need], HERE, "127.0.0.1", opened, False).endpoints["cache"].port != mine
+
+
+def test_two_stacks_that_start_together_never_choose_the_same_port(tmp_path: Path) -> None:
+    preferred = free_port()
+    script = f"""
+import sys
+from pathlib import Path
+from slipstream_ops.layers.contract import EndpointNeed
+from slipstream_ops.lifecycle.build import ports, state
+from slipstream_ops.placement import Host
+given = ports.assign([EndpointNeed("a", {preferred}), EndpointNeed("b", {preferred})],
+                     Host("local", "127.0.0.1", 1, 1 << 30), "127.0.0.1", state.open_state(Path(sys.argv[1])), False)
+print(*(e.port for e in given.endpoints.values()), flush=True)
+sys.stdin.read()
+"""
+    starting = []
+    for number in range(3):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        starting.append(
+            subprocess.Popen([sys.executable, "-c", script, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        )
+    chosen = [int(word) for process in starting for word in (process.stdout.readline() if process.stdout else "").split()]
+    for process in starting:
+        process.communicate()
+    assert len(chosen) == len(set(chosen)) == 6
 
 
 def test_two_needs_never_share_a_port(opened: State) -> None:

@@ -287,7 +287,7 @@ def test_eject_leaves_everything_needed(gazette: Site, tmp_path: Path) -> None:
         check=False,
     )
     assert loaded.returncode == 0, loaded.stderr
-    assert ".slipstream/" not in "".join(path.read_text(errors="replace") for path in target.rglob("*.service"))
+    assert str(gazette.state) not in "".join(path.read_text(errors="replace") for path in target.rglob("*.service"))
     assert "there is something already" in gazette.complaint("eject", str(target))
 
 

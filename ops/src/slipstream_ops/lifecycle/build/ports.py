@@ -38,6 +38,27 @@ def is_free(address: str, port: int) -> bool:
     return True
 
 
+_claims: dict[int, socket.socket] = {}
+"""Ports that this process has chosen and whose services do not listen yet; let go when it ends."""
+
+
+def claim(port: int) -> bool:
+    """Choose ``port`` for this process; False when another `slipstream` on this machine has just chosen it.
+
+    The claim is the name of a socket in Linux's abstract namespace: it exists once, and goes with its process.
+    """
+    if port in _claims:
+        return True
+    marker = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        marker.bind(f"\0slipstream-port-{port}")
+    except OSError:
+        marker.close()
+        return False
+    _claims[port] = marker
+    return True
+
+
 def holder_of(port: int) -> str:
     """Who listens on ``port``: "python3 (pid 812)", or that it cannot be seen without being root."""
     try:
@@ -70,7 +91,7 @@ def assign(needs: Iterable[EndpointNeed], host: Host, public_address: str, state
                     "Stop it, or choose another port in slipstream.toml or with --port",
                 )
             port = need.preferred
-        elif old is not None and old not in taken and (is_running or is_free(address, old)):
+        elif old is not None and old not in taken and (is_running or (is_free(address, old) and claim(old))):
             port = old
         else:
             port = _next_free(address, need.preferred, taken)
@@ -84,7 +105,7 @@ def assign(needs: Iterable[EndpointNeed], host: Host, public_address: str, state
 
 def _next_free(address: str, preferred: int, taken: set[int]) -> int:
     for port in range(preferred, min(preferred + SEARCHED_PORTS, 65536)):
-        if port not in taken and is_free(address, port):
+        if port not in taken and is_free(address, port) and claim(port):
             return port
     raise Complaint(
         f"looking for a free port on {address}",

@@ -23,7 +23,7 @@ from slipstream_ops.placement import Host, Stack
 from slipstream_ops.stack import StackFile
 
 TITLE = "external cache"
-LENDS = (Lent(("redis",), "redis>=5"), Lent(("hiredis",), "hiredis>=3"))
+LENDS = (Lent(("redis",), "redis>=5"), Lent(("hiredis",), "hiredis>=3"), Lent(("lz4",), "lz4>=4.3"))
 REQUIREMENTS: tuple[Requirement, ...] = ()
 
 

@@ -42,7 +42,7 @@ __all__ = [
 
 TITLE = "Memcached"
 REQUIREMENTS = (Requirement("memcached", "memcached"),)
-LENDS = (Lent(("pymemcache",), "pymemcache>=4.0"),)
+LENDS = (Lent(("pymemcache",), "pymemcache>=4.0"), Lent(("lz4",), "lz4>=4.3"))
 SMALLEST_MEGABYTES = 16
 MAX_CLIENTS = 1000
 DESCRIPTORS_BESIDE_CLIENTS = 64  # listening sockets, the threads' own pipes and event queues

@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 TITLE = "Redis"
-LENDS = (Lent(("redis",), "redis>=5"), Lent(("hiredis",), "hiredis>=3"))
+LENDS = (Lent(("redis",), "redis>=5"), Lent(("hiredis",), "hiredis>=3"), Lent(("lz4",), "lz4>=4.3"))
 SMALLEST_MEGABYTES = 16
 
 
