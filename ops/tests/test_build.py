@@ -14,13 +14,14 @@ import pytest
 from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
+from workshop import free_port
+
 from slipstream_ops.complaint import Complaint
 from slipstream_ops.layers.contract import EndpointNeed
 from slipstream_ops.lifecycle.build import authority, hosts, ports, state
 from slipstream_ops.placement import LAYERS, Host, State
 from slipstream_ops.sizing import WEIGHTS, app_processes, share_of, warnings_for
 from slipstream_ops.stack import HostSection
-from workshop import free_port
 
 HERE = Host("local", "127.0.0.1", 2, 4 << 30)
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from slipstream_ops.complaint import Complaint
 from slipstream_ops.lifecycle.build import discovery
 from slipstream_ops.lifecycle.build.interpreter import question_interpreter

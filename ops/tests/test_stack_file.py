@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
+
 from slipstream_ops.complaint import Complaint
 from slipstream_ops.stack import EXAMPLE, StackFile, as_toml_value, find_line, parse_size, read_stack_file
 

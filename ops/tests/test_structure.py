@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
+
 from slipstream_ops.cli import group
 from slipstream_ops.placement import LAYERS
 from slipstream_ops.stack import available_servers

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from workshop import temporary_folder
+
 from slipstream_ops import execution
 from slipstream_ops.complaint import Complaint
 from slipstream_ops.layers.contract import Command, CommandProbe, RunningProbe, Service
@@ -22,7 +24,6 @@ from slipstream_ops.lifecycle.run import leftovers, starting
 from slipstream_ops.lifecycle.run.down import bring_down
 from slipstream_ops.placement import Host, State
 from slipstream_ops.supervision import supervisord, systemd
-from workshop import temporary_folder
 
 HERE = Host("local", "127.0.0.1", 1, 1 << 30, is_root=False)
 AWKWARD = "50% \"quoted\" 'single' $HOME ünï"

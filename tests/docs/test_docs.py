@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 from pages import PAGES, ROOT, Page, page
 from pydantic import BaseModel
+
 from slipstream_ops.cli import group
 from slipstream_ops.complaint import Complaint
 from slipstream_ops.layers import contract

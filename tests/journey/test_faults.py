@@ -15,9 +15,10 @@ import pytest
 import redis
 from shop import make_shop
 from sites import Site, running
+from visitors import visiting
+
 from slipstream_ops.placement import State
 from slipstream_ops.supervision.supervisord import Supervisor
-from visitors import visiting
 
 ANYONES = ("/page/", "/private/")
 """Pages that need no database."""

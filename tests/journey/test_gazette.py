@@ -249,7 +249,7 @@ def test_a_bumped_cache_is_new_and_the_others_are_kept(gazette: Site) -> None:
 
     shell("[caches[name].set_many({f'{name}{n}': n for n in range(50)}) for name in ('fragments', 'queries')]; print('set')")
     bumped = json.loads(gazette.slipstream("cache", "bump", "fragments", "--json").stdout)
-    assert bumped["values"] >= 50
+    assert 30 <= bumped["values"] <= 100, "about fifty: counted from a sample of the keys"
     assert shell("print(caches['fragments'].get('fragments1'), caches['queries'].get('queries1'), sep=',')") == "None,1"
     assert "Did you mean fragments?" in gazette.complaint("cache", "bump", "fragment")
 

@@ -6,8 +6,9 @@ import os
 import subprocess
 
 from sites import GAZETTE
-from slipstream_ops.layers.database.postgresql.session import OWNER
 from workshop import make_stack, running_layers, temporary_folder
+
+from slipstream_ops.layers.database.postgresql.session import OWNER
 
 
 def test_the_gazettes_own_tests_pass_on_the_stacks_database() -> None:

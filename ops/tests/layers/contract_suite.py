@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from workshop import make_stack, running_layers, temporary_folder
+
 from slipstream_ops import execution
 from slipstream_ops.layers.contract import Command, Exchange, HttpProbe, Signal, Sized, Wait
 from slipstream_ops.placement import Stack, product_named
-from workshop import make_stack, running_layers, temporary_folder
 
 
 class ProductContract:

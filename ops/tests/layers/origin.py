@@ -24,11 +24,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from workshop import free_port, make_stack, running, running_layers, temporary_folder
+
 from slipstream.wire import HEALTH_PATH
 from slipstream_ops import execution
 from slipstream_ops.layers.contract import Exchange, Wait
 from slipstream_ops.placement import Endpoint, Host, Stack, product_named
-from workshop import free_port, make_stack, running, running_layers, temporary_folder
 
 FRONT = frozenset({"edge", "accelerator"})
 

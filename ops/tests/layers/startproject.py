@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from slipstream_ops.placement import Stack
 from workshop import make_project, make_stack
+
+from slipstream_ops.placement import Stack
 
 
 def start_project(folder: Path) -> Path:

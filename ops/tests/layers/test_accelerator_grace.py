@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 import pytest
 from origin import Answer, Front, running_front, wait_until
+
 from slipstream_ops import execution
 from slipstream_ops.complaint import Complaint
 from slipstream_ops.layers.accelerator import varnish

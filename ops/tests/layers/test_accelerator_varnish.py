@@ -8,11 +8,12 @@ from typing import Any
 
 from contract_suite import ProductContract
 from origin import front_stack
+from workshop import free_port, temporary_folder
+
 from slipstream_ops import execution
 from slipstream_ops.layers.accelerator import varnish
 from slipstream_ops.layers.accelerator.vitals import AcceleratorVitals
 from slipstream_ops.placement import Stack
-from workshop import free_port, temporary_folder
 
 
 class TestVarnish(ProductContract):

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 from contract_suite import ProductContract
+from startproject import make_django_stack
+from workshop import make_project, make_stack, temporary_folder
+
 from slipstream import wire
 from slipstream_ops import execution
 from slipstream_ops.layers.application import django
 from slipstream_ops.layers.contract import Command
 from slipstream_ops.placement import DatabaseFacts, Stack
-from startproject import make_django_stack
-from workshop import make_project, make_stack, temporary_folder
 
 EVERYTHING = {"database": {"server": "postgresql"}, "project": {"debug": True, "environment": {"FEATURE": "on"}}}
 

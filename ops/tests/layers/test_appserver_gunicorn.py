@@ -18,13 +18,14 @@ from typing import Any
 import psutil
 import pytest
 from contract_suite import ProductContract
+from startproject import make_django_stack
+from workshop import running_layers, temporary_folder
+
 from slipstream_ops import execution
 from slipstream_ops.layers.application.django import document
 from slipstream_ops.layers.appserver import gunicorn
 from slipstream_ops.layers.appserver.vitals import AppServerVitals
 from slipstream_ops.placement import Stack
-from startproject import make_django_stack
-from workshop import running_layers, temporary_folder
 
 VIEWS = """
 import hashlib, os, time

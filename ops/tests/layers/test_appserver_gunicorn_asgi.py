@@ -18,6 +18,9 @@ import pytest
 import websockets
 from contract_suite import ProductContract
 from origin import write_certificate
+from test_appserver_gunicorn import FILES, OUTSIDE, VIEWS, Instance, add_files, eventually, make_stack, visitors
+from workshop import free_port, running_layers, temporary_folder
+
 from slipstream_ops.complaint import Complaint
 from slipstream_ops.layers.appserver.vitals import AppServerVitals
 from slipstream_ops.lifecycle.build.interpreter import question_interpreter
@@ -25,8 +28,6 @@ from slipstream_ops.lifecycle.build.lending import lend_runtime
 from slipstream_ops.lifecycle.build.survey import survey_project
 from slipstream_ops.placement import Endpoint, Stack, product_named
 from slipstream_ops.stack import StackFile
-from test_appserver_gunicorn import FILES, OUTSIDE, VIEWS, Instance, add_files, eventually, make_stack, visitors
-from workshop import free_port, running_layers, temporary_folder
 
 ASYNC_VIEWS = (
     VIEWS

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from contract_suite import ProductContract
+from workshop import make_project, make_stack, running_layers, temporary_folder
+
 from slipstream_ops import execution
 from slipstream_ops.layers.broker import external
 from slipstream_ops.layers.broker import redis as own
 from slipstream_ops.layers.broker.vitals import BrokerVitals
 from slipstream_ops.layers.contract import Exchange
 from slipstream_ops.placement import Stack
-from workshop import make_project, make_stack, running_layers, temporary_folder
 
 
 def with_url(folder: Path, url: str) -> Stack:

@@ -18,14 +18,15 @@ from amqp.exceptions import AccessRefused
 from contract_suite import ProductContract
 from kombu import Connection
 from projectcode import project_environment, run_django_code
+from startproject import make_django_stack
+from workshop import make_project, make_stack, running, running_layers, temporary_folder
+
 from slipstream_ops import execution
 from slipstream_ops.layers.broker import rabbitmq
 from slipstream_ops.layers.broker.rabbitmq.node import Node
 from slipstream_ops.layers.broker.vitals import BrokerVitals
 from slipstream_ops.layers.contract import CommandProbe, ExchangeProbe, File, Sized
 from slipstream_ops.placement import Stack
-from startproject import make_django_stack
-from workshop import make_project, make_stack, running, running_layers, temporary_folder
 
 CONFIG = {"broker": {"server": "rabbitmq"}}
 

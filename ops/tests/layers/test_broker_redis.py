@@ -13,12 +13,13 @@ import kombu
 import pytest
 import redis
 from contract_suite import ProductContract
+from workshop import make_project, make_stack, running, running_layers, temporary_folder
+
 from slipstream_ops import execution
 from slipstream_ops.layers.broker import redis as product
 from slipstream_ops.layers.broker.vitals import BrokerVitals
 from slipstream_ops.layers.contract import Exchange
 from slipstream_ops.placement import Stack
-from workshop import make_project, make_stack, running, running_layers, temporary_folder
 
 
 class TestBrokerRedis(ProductContract):

@@ -16,6 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from workshop import free_port, make_stack, running_layers, temporary_folder
+
 from slipstream_ops import execution
 from slipstream_ops.complaint import Complaint
 from slipstream_ops.layers.cache import external
@@ -23,7 +25,6 @@ from slipstream_ops.layers.cache import redis as own
 from slipstream_ops.layers.cache.vitals import CacheVitals
 from slipstream_ops.layers.contract import Exchange
 from slipstream_ops.placement import Stack
-from workshop import free_port, make_stack, running_layers, temporary_folder
 
 LAYERS = frozenset({"cache", "broker"})
 

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from contract_suite import ProductContract
 from projectcode import run_django_code
+from startproject import make_django_stack
+from workshop import make_stack, running_layers, temporary_folder
+
 from slipstream.overlay.caches import place_caches
 from slipstream.overlay.offer import parse_offer
 from slipstream_ops import execution
@@ -17,8 +20,6 @@ from slipstream_ops.layers.cache import memcached
 from slipstream_ops.layers.cache.vitals import CacheVitals
 from slipstream_ops.layers.contract import File, Sized
 from slipstream_ops.placement import Endpoint, Stack
-from startproject import make_django_stack
-from workshop import make_stack, running_layers, temporary_folder
 
 CONFIG = {"cache": {"server": "memcached"}}
 

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 import redis
 from contract_suite import ProductContract
+from workshop import make_stack, running_layers, temporary_folder
+
 from slipstream_ops import execution
 from slipstream_ops.layers.cache import redis as product
 from slipstream_ops.layers.cache.vitals import CacheVitals
 from slipstream_ops.layers.contract import Exchange, Wait
 from slipstream_ops.placement import Host, Stack
 from slipstream_ops.stack import StackFile
-from workshop import make_stack, running_layers, temporary_folder
 
 LAYERS = frozenset({"cache", "broker"})
 ELSEWHERE = Host("app-1", "127.0.0.1", cores=2, memory_bytes=1 << 30, layers=frozenset({"appserver", "application"}))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from contract_suite import ProductContract
+from workshop import make_stack
+
 from slipstream_ops.layers.database import external
 from slipstream_ops.placement import Stack
-from workshop import make_stack
 
 
 class TestDatabaseExternal(ProductContract):

@@ -16,14 +16,15 @@ import pymysql
 import pytest
 from contract_suite import ProductContract
 from projectcode import project_environment, run_django_code, run_in_project
+from startproject import make_django_stack
+from workshop import make_stack, running, running_layers, start_preparations, temporary_folder
+
 from slipstream_ops import execution
 from slipstream_ops.layers.contract import CommandProbe, File
 from slipstream_ops.layers.database import mariadb
 from slipstream_ops.layers.database.mariadb.session import ask
 from slipstream_ops.layers.database.vitals import DatabaseVitals
 from slipstream_ops.placement import Host, Stack
-from startproject import make_django_stack
-from workshop import make_stack, running, running_layers, start_preparations, temporary_folder
 
 CONFIG = {"database": {"server": "mariadb", "memory": "200 MB"}}
 

@@ -14,6 +14,8 @@ import psutil
 import psycopg
 import pytest
 from contract_suite import ProductContract
+from workshop import make_stack, running_layers, temporary_folder
+
 from slipstream_ops import execution
 from slipstream_ops.complaint import Complaint
 from slipstream_ops.layers.contract import Command
@@ -21,7 +23,6 @@ from slipstream_ops.layers.database import postgresql as product
 from slipstream_ops.layers.database.vitals import DatabaseVitals
 from slipstream_ops.placement import Host, Stack
 from slipstream_ops.stack import StackFile
-from workshop import make_stack, running_layers, temporary_folder
 
 LAYERS = frozenset({"database", "cache"})
 ELSEWHERE = Host("app-1", "127.0.0.1", cores=2, memory_bytes=1 << 30, layers=frozenset({"appserver", "application"}))

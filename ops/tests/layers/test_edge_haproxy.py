@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from contract_suite import ProductContract
 from origin import front_stack
+from workshop import free_port, running, temporary_folder
+
 from slipstream_ops import execution
 from slipstream_ops.layers.accelerator import varnish
 from slipstream_ops.layers.edge import haproxy
@@ -16,7 +18,6 @@ from slipstream_ops.layers.edge.haproxy.sizes import PAGE_LIMIT_BYTES
 from slipstream_ops.layers.edge.timeouts import Timeouts
 from slipstream_ops.layers.edge.vitals import EdgeVitals
 from slipstream_ops.placement import Endpoint, Stack
-from workshop import free_port, running, temporary_folder
 
 
 class TestHaproxy(ProductContract):

@@ -20,6 +20,8 @@ import psutil
 import pytest
 from contract_suite import ProductContract
 from origin import Answer, Front, front_stack, origins, wait_until
+from workshop import free_port, running, running_layers, start_preparations, temporary_folder
+
 from slipstream.wire import HEALTH_PATH
 from slipstream_ops import execution
 from slipstream_ops.layers.contract import WriteFile
@@ -28,7 +30,6 @@ from slipstream_ops.layers.edge.nginx.rendering import CLAIMS
 from slipstream_ops.layers.edge.timeouts import Timeouts
 from slipstream_ops.layers.edge.vitals import EdgeVitals
 from slipstream_ops.placement import Endpoint, Stack
-from workshop import free_port, running, running_layers, start_preparations, temporary_folder
 
 
 class NginxFront(Front):

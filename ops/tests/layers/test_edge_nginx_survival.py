@@ -16,10 +16,11 @@ from h2.config import H2Configuration
 from h2.connection import ConnectionState, H2Connection
 from h2.events import ConnectionTerminated, ResponseReceived, StreamEnded, StreamReset
 from origin import Answer, Seen, wait_until
+from test_edge_nginx import NginxFront, running_nginx
+
 from slipstream_ops import execution
 from slipstream_ops.complaint import Complaint
 from slipstream_ops.layers.edge import nginx
-from test_edge_nginx import NginxFront, running_nginx
 
 PAGES = {503: "<h1>Our own 503</h1>"}
 

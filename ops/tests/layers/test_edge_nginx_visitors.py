@@ -13,9 +13,10 @@ from contextlib import contextmanager
 import httpx
 import pytest
 import websockets
-from slipstream.wire import HEALTH_PATH
 from test_edge_nginx import NginxFront, running_nginx
 from websockets.sync.server import ServerConnection, serve
+
+from slipstream.wire import HEALTH_PATH
 
 SHARED = {"Cache-Control": "max-age=60"}
 PAGES = {status: f"<h1>Our own {status}</h1>" for status in (403, 404, 500, 503)}

@@ -16,6 +16,7 @@ from h2.config import H2Configuration
 from h2.connection import ConnectionState, H2Connection
 from h2.events import ConnectionTerminated, ResponseReceived, StreamEnded, StreamReset
 from origin import Answer, Front, Seen, running_front, wait_until
+
 from slipstream_ops.complaint import Complaint
 from slipstream_ops.layers.edge import haproxy
 

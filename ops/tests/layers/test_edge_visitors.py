@@ -17,8 +17,9 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, ResponseReceived
 from origin import Front, running_front
-from slipstream.wire import HEALTH_PATH
 from websockets.sync.server import ServerConnection, serve
+
+from slipstream.wire import HEALTH_PATH
 
 SHARED = {"Cache-Control": "max-age=60"}
 PAGES = {status: f"<h1>Our own {status}</h1>" for status in (403, 404, 500, 503)}

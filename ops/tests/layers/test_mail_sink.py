@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 from contract_suite import ProductContract
+from workshop import running_layers
+
 from slipstream_ops.layers.mail.sink import folder, parse
 from slipstream_ops.layers.mail.sink.program import KEPT_MAILS, Keeper
 from slipstream_ops.layers.mail.vitals import MailVitals
 from slipstream_ops.placement import Stack
-from workshop import running_layers
 
 
 class TestSink(ProductContract):

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from contract_suite import ProductContract
+from startproject import make_django_stack
+from workshop import running_layers, temporary_folder
+
 from slipstream_ops import execution
 from slipstream_ops.layers.application.django import environment, project_command, render
 from slipstream_ops.layers.contract import Command
 from slipstream_ops.layers.workers import celery
 from slipstream_ops.layers.workers.vitals import WorkersVitals
 from slipstream_ops.placement import Stack
-from startproject import make_django_stack
-from workshop import running_layers, temporary_folder
 
 APPLICATION = """
 import logging, os, pathlib, time

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from slipstream import wire
 from slipstream.asgi import Entrance
 from slipstream.serving import scoreboard

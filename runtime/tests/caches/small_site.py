@@ -65,6 +65,7 @@ def run(server: CacheServer, folder: str) -> dict[str, Any]:
     from django.test.utils import CaptureQueriesContext
     from django.urls import path
     from django.views.decorators.cache import cache_page
+
     from slipstream.caches import server_counts
 
     call_command("migrate", verbosity=0)

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import slipstream.caches as slipstream_caches
 from cache_servers import CacheServer, FaultProxy, running, wait_until
 from django.utils.safestring import SafeString, mark_safe
+
+import slipstream.caches as slipstream_caches
 from slipstream.caches import CacheUnavailable, MemcachedCache, server_counts
 
 VALUES = [

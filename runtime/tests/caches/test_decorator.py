@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from cache_servers import CacheServer
 from django.test import override_settings
+
 from slipstream.caches import cached
 from slipstream.caches.identity import CannotIdentify
 

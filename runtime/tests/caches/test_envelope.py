@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from slipstream.caches.envelope import COMPRESSED, MISSING, encode, is_current, load, load_previous, seal
 
 GENERATION = b"abcdefgh"

@@ -8,6 +8,7 @@ import pytest
 from cache_servers import CacheServer
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
+
 from slipstream.caches import MemcachedCache, RedisCache, UnknownCache, bump, check_caches
 from slipstream.caches.memcached import _address
 from slipstream.lifetimes import UnknownLifetime, all_lifetimes, to_seconds

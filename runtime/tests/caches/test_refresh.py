@@ -12,6 +12,7 @@ from cache_servers import CacheServer, wait_until
 from django.core.cache import caches
 from django.dispatch import Signal
 from django.test import override_settings
+
 from slipstream import refresh as refreshing
 from slipstream.refresh import UnknownRefresh, beat_schedule, refresh, refresh_due, refreshed, watch
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from cache_servers import CacheServer, wait_until
+
 from slipstream.caches.ring import rank_servers, slot_of
 
 

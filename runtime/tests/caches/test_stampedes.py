@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from cache_servers import CacheServer, wait_until
+
 from slipstream.caches.counts import counts_of
 
 WORKER = Path(__file__).parent / "herd_worker.py"

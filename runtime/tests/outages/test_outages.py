@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from django.db.utils import InterfaceError, OperationalError, ProgrammingError
+
 from slipstream.outages import is_outage
 
 SITE = """

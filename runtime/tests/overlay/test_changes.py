@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+
 from slipstream.overlay import applications, caches, databases, logs, mail, security, sessions, site, static, tasks, templates
 from slipstream.overlay.offer import DatabaseOffer, MailOffer, Offer, parse_offer
 from slipstream.overlay.resolution import SUBJECTS, Subject, resolve

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.utils.log import DEFAULT_LOGGING
+
 from slipstream.logs import JsonFormatter, request_id
 from slipstream.overlay.logs import convert
 

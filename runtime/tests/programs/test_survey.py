@@ -14,6 +14,7 @@ from typing import Any
 
 import django
 import pytest
+
 from slipstream import wire
 
 Survey = Callable[..., Any]

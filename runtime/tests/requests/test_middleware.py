@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
+
 from slipstream.logs import request_id
 from slipstream.middleware import SlipstreamMiddleware
 

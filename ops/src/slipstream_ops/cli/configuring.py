@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 from rich.text import Text
-from slipstream.wire import SETTINGS_REPORT_MODULE
 
+from slipstream.wire import SETTINGS_REPORT_MODULE
 from slipstream_ops.cli.options import json_option, project_options, wishes_of
 from slipstream_ops.cli.screen import output, print_json, say, table_of
 from slipstream_ops.complaint import Complaint, nearest

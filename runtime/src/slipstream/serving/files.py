@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from wsgiref.headers import Headers
 
-from whitenoise import WhiteNoise  # type: ignore[import-untyped]
+from whitenoise import WhiteNoise
 
 from slipstream import wire
 

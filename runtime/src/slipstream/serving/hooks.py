@@ -11,7 +11,7 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from gunicorn.glogging import Logger  # type: ignore[import-untyped]
+from gunicorn.glogging import Logger
 
 from slipstream import wire
 from slipstream.serving import requestlog, scoreboard

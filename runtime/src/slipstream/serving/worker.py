@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 try:
-    from uvicorn_worker import UvicornWorker  # type: ignore[import-untyped]
+    from uvicorn_worker import UvicornWorker
 except ImportError:  # before it was a package of its own
     from uvicorn.workers import UvicornWorker
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from slipstream.wire import OVERLAY_VARIABLE, SETTINGS_REPORT_MODULE, SETTINGS_VARIABLE
-
 from slipstream_ops.complaint import Complaint
 from slipstream_ops.execution import make_folder, write_file
 from slipstream_ops.layers.contract import File, Service

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from slipstream.wire import LENT_VARIABLE, VERSION
-
 from slipstream_ops.complaint import Complaint
 from slipstream_ops.execution import make_folder, run, write_file
 from slipstream_ops.layers.contract import Command, File, Lent

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from slipstream.wire import LAUNCH_MODULE, SURVEY_MODULE
-
 from slipstream_ops.complaint import Complaint
 from slipstream_ops.layers.contract import Command
 from slipstream_ops.lifecycle.build.interpreter import Interpreter

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from slipstream.wire import ANSWER_VARIABLE, COPYING_MODULE, ERROR_PAGES_MODULE, LAUNCH_MODULE
-
 from slipstream_ops.complaint import Complaint
 from slipstream_ops.execution import Result, make_folder, run, user_of, write_file
 from slipstream_ops.layers.contract import Command, File

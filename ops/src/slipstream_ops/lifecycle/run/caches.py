@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from slipstream.wire import BUMPING_MODULE
-
 from slipstream_ops.complaint import Complaint
 from slipstream_ops.lifecycle.run import application
 from slipstream_ops.placement import Host, Stack

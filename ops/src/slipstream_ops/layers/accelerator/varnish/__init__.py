@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 from slipstream import wire
-
 from slipstream_ops.layers.accelerator.health import ACCELERATOR_HEALTH_PATH
 from slipstream_ops.layers.accelerator.varnish.reading import parse
 from slipstream_ops.layers.accelerator.varnish.rendering import (

@@ -10,7 +10,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from slipstream import wire
-
 from slipstream_ops.layers.accelerator.health import ACCELERATOR_HEALTH_PATH
 from slipstream_ops.layers.accelerator.varnish.sizes import SHORT_GRACE_SECONDS, sizes
 from slipstream_ops.layers.contract import File

@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 from slipstream import wire
-
 from slipstream_ops.layers.contract import File
 from slipstream_ops.placement import Host, Stack, product_named
 

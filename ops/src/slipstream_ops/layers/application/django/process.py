@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from slipstream import wire
-
 from slipstream_ops.layers.application.django.document import offer_of
 from slipstream_ops.placement import Host, Stack
 

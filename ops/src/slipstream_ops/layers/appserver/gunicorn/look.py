@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
 from slipstream.wire import KILLED_FILE, SCOREBOARD_FIELDS
 
 SOMAXCONN = Path("/proc/sys/net/core/somaxconn")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from slipstream import wire
-
 from slipstream_ops.layers import templates
 from slipstream_ops.layers.application.django import environment
 from slipstream_ops.layers.appserver.gunicorn.files import file_maps

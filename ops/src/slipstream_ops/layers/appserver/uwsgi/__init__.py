@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from slipstream import wire
-
 from slipstream_ops.layers.application.django import environment, project_command, reads, writes
 from slipstream_ops.layers.appserver.uwsgi.parse import parse
 from slipstream_ops.layers.appserver.uwsgi.rendering import configuration_path, instance_names, render

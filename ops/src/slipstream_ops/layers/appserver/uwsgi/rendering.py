@@ -9,7 +9,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from slipstream import wire
-
 from slipstream_ops.layers import templates
 from slipstream_ops.layers.appserver.uwsgi.sizing import sizes
 from slipstream_ops.layers.contract import File

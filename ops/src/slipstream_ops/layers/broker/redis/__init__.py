@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import quote
 
 from slipstream import wire
-
 from slipstream_ops.layers.broker.vitals import BrokerVitals
 from slipstream_ops.layers.cache.redis.resp import decode, first_info, number_in
 from slipstream_ops.layers.cache.redis.server import MAX_CLIENTS, REQUIREMENTS, RedisServer

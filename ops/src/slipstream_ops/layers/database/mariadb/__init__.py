@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from slipstream import wire
-
 from slipstream_ops.layers.contract import (
     Action,
     Command,

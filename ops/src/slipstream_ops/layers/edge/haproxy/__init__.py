@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from slipstream.wire import HEALTH_PATH
-
 from slipstream_ops.layers.contract import (
     Action,
     Command,

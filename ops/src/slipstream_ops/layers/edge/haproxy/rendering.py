@@ -7,7 +7,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from slipstream import wire
-
 from slipstream_ops.execution import ACCOUNT_PREFIX
 from slipstream_ops.layers.accelerator.health import ACCELERATOR_HEALTH_PATH
 from slipstream_ops.layers.contract import File

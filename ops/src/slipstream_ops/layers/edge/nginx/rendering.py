@@ -10,7 +10,6 @@ from types import SimpleNamespace
 from typing import Any
 
 from slipstream import wire
-
 from slipstream_ops.execution import ACCOUNT_PREFIX
 from slipstream_ops.layers.accelerator.health import ACCELERATOR_HEALTH_PATH
 from slipstream_ops.layers.contract import File

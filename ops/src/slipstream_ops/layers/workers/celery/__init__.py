@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from slipstream import wire
-
 from slipstream_ops.layers.application.django import environment, project_command, reads, writes
 from slipstream_ops.layers.contract import (
     Action,

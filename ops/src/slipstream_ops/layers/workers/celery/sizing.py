@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from slipstream import wire
-
 from slipstream_ops.layers.contract import Sized
 from slipstream_ops.placement import Host, Stack
 
