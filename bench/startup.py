@@ -53,10 +53,8 @@ def main() -> None:
         return
     for name, unit, limit in (("up_seconds", "s", "20 s"), ("reload_seconds", "s", "-"), ("memory_mb", "MB", "600 MB")):
         values = figures[name]
-        print(
         spread = f"{min(values):.1f} to {max(values):.1f}"
         print(f"{name:<15} median {statistics.median(values):6.1f} {unit:<3} spread {spread}   bound {limit}")
-        )
     for service, megabytes in sorted(runs[-1]["services_mb"].items(), key=lambda item: -item[1]):
         print(f"  {service:<18} {megabytes:6.1f} MB")
 
