@@ -13,10 +13,13 @@ class SlipstreamConfig(AppConfig):  # type: ignore[misc]
 
     def ready(self) -> None:
         from slipstream import checks  # noqa: F401 - importing registers them
+        from slipstream.caches.checks import refuse_mistakes
         from slipstream.conf import runtime_settings
-
-        runtime_settings()  # a wrong key is refused at the start, not at the first request
         from slipstream.freshness.configuration import freshness_settings
+
+        # A wrong key is refused at the start, not at the first request: an app server runs no system checks by itself.
+        runtime_settings()
+        refuse_mistakes()
 
         if freshness_settings().store:
             from slipstream.freshness.activation import activate

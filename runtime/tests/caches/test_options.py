@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -138,3 +141,16 @@ def test_an_unknown_lifetime_is_an_error_in_development_and_uncached_in_producti
             call()
         assert cache.get("a") is None
     assert sum(name in record.getMessage() for record in caplog.records) == 1
+
+
+def test_a_site_with_a_mistake_in_caches_does_not_start(tmp_path: Path) -> None:
+    script = tmp_path / "site.py"
+    script.write_text(
+        "import django\nfrom django.conf import settings\n"
+        "settings.configure(INSTALLED_APPS=['slipstream'], CACHES={'default': {'BACKEND': 'slipstream.caches.RedisCache',\n"
+        "    'LOCATION': 'redis://127.0.0.1:1/0', 'OPTIONS': {'timeuot_seconds': 1}}})\ndjango.setup()\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    last = done.stderr.strip().splitlines()[-1]
+    assert "ImproperlyConfigured" in last and "timeuot_seconds" in last and "timeout" in last

@@ -43,3 +43,10 @@ def check_caches(app_configs: Any = None, **kwargs: Any) -> list[checks.CheckMes
     except UnknownLifetime as error:
         errors.append(checks.Error(str(error), id="slipstream.caches.E002"))
     return errors
+
+
+def refuse_mistakes() -> None:
+    """Raise ImproperlyConfigured for the first error that ``check_caches`` finds; warnings do not keep a site from starting."""
+    for message in check_caches():
+        if message.is_serious():
+            raise ImproperlyConfigured(message.msg)
