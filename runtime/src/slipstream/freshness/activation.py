@@ -24,5 +24,5 @@ def keep_triggers_up(app_config: Any, using: str, plan: Any = (), **kwargs: Any)
     """After a run of migrations, once: new tables get triggers, changed ones get theirs anew."""
     connection = connections[using]
     last = [config for config in apps.get_app_configs() if config.models_module is not None][-1]  # others get no signal
-    if app_config is last and hooks.may_follow(connection):
+    if app_config is last and connection.vendor == "postgresql" and hooks.may_follow(connection):
         install(connection)

@@ -17,6 +17,7 @@ from slipstream.freshness.keeper import open_store
 from slipstream.freshness.outbox.reading import HAS_OUTBOX, READ_OWN, NotedTransaction, gather
 from slipstream.freshness.protocol.stamps import Proof
 from slipstream.freshness.standing import standing_of
+from slipstream.freshness.untriggered import name_write
 
 logger = logging.getLogger("slipstream.freshness")
 IDLE, IN_TRANSACTION, UNKNOWN = 0, 2, 4  # libpq's PGTransactionStatusType
@@ -27,9 +28,11 @@ class StoreUnreachable(OperationalError):  # type: ignore[misc]
 
 
 def transaction_status(connection: Any) -> int:
-    """Of the driver's connection, as libpq counts."""
+    """Of the driver's connection, as libpq counts; where it does not tell, as Django believes."""
     if connection.connection is None:
         return UNKNOWN
+    if connection.vendor != "postgresql":
+        return IDLE if connection.get_autocommit() else IN_TRANSACTION
     return int(connection.connection.info.transaction_status)
 
 
@@ -43,7 +46,7 @@ def commit(connection: Any, send_commit: Callable[[], Any]) -> Any:
         answer = send_commit()
         standing.end_transaction()
         return answer
-    written = read_own_outbox(connection)
+    written = read_writes(connection)
     has_definitions = standing.has_definitions
     if written is None and not has_definitions:
         answer = send_commit()
@@ -66,6 +69,14 @@ def commit(connection: Any, send_commit: Callable[[], Any]) -> Any:
     if written is not None:
         settle(written)
     return answer
+
+
+def read_writes(connection: Any) -> NotedTransaction | None:
+    """What this transaction wrote: as the triggers noted, or as its statements named it."""
+    if connection.vendor == "postgresql":
+        return read_own_outbox(connection)
+    noted = standing_of(connection).noted
+    return name_write(connection.alias, noted) if noted else None
 
 
 def read_own_outbox(connection: Any) -> NotedTransaction | None:

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import signal
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from slipstream.freshness.configuration import freshness_settings, is_followed
 from slipstream.freshness.keeper import open_client, open_store
 from slipstream.freshness.outbox.reading import SERVER_STARTED_US, NotedTransaction, gather
 from slipstream.freshness.standing import take_for_own
+from slipstream.freshness.untriggered import VENDORS, is_given_up
 
 logger = logging.getLogger("slipstream.freshness.daemon")
 POLL_SECONDS = 0.2
@@ -92,6 +93,7 @@ class Daemon:
     """`make_round` is everything; `run` repeats it until told to stop."""
 
     databases: list[Watched]
+    untriggered: frozenset[str] = frozenset()  # aliases of databases that have no outbox
     is_over: threading.Event = field(default_factory=threading.Event)
 
     def make_round(self) -> None:
@@ -107,10 +109,8 @@ class Daemon:
             self._compare_identity(database)
             while database.has_outbox and (found := database.read_outbox()):
                 self._settle(database, found)
-            for name, tags in pending.items():
-                if database.is_over(name):
-                    logger.info("reaping %s: its writer is gone", name)
-                    accelerators().purge(store.stamp(tags, name), tags)
+            self._reap(pending, database.is_over)
+        self._reap(pending, lambda name: name.partition(":")[0] in self.untriggered and is_given_up(name))
         store.renew_lease(began_at_ms)
 
     def run(self, poll_seconds: float = POLL_SECONDS) -> None:
@@ -141,6 +141,12 @@ class Daemon:
             raise ConnectionError("an accelerator did not acknowledge a purge")
         database.delete(found)
 
+    def _reap(self, pending: Mapping[str, frozenset[str]], is_over: Callable[[str], bool]) -> None:
+        for name, tags in pending.items():
+            if is_over(name):
+                logger.info("reaping %s: its writer is gone", name)
+                accelerators().purge(open_store().stamp(tags, name), tags)
+
     def _compare_identity(self, database: Watched) -> None:
         """Begin an epoch unless this is, for certain, the database that the present one was begun with."""
         key = freshness_settings().prefix + "i"
@@ -164,6 +170,12 @@ def watch_databases() -> list[Watched]:
     ]
 
 
+def find_untriggered() -> frozenset[str]:
+    from django.db import connections
+
+    return frozenset(alias for alias in connections if connections[alias].vendor in VENDORS and is_followed(alias))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m slipstream.freshness.daemon", description=__doc__)
     parser.add_argument("--once", action="store_true", help="make one round and end")
@@ -173,7 +185,7 @@ def main() -> None:
     django.setup()
     if not freshness_settings().store:
         raise SystemExit('The settings name no freshness store: write SLIPSTREAM["FRESHNESS"]["STORE"].')
-    daemon = Daemon(watch_databases())
+    daemon = Daemon(watch_databases(), find_untriggered())
     if options.once:
         try:
             daemon.make_round()

@@ -77,7 +77,7 @@ def project(postgres: Postgres, store: Store) -> Iterator[SimpleNamespace]:
         try:
             with postgres.connect() as connection:
                 connection.execute("CREATE TABLE measurement (sensor int, value int)")
-            for alias in ("default", "archive"):
+            for alias in ("default", "archive", "local"):
                 call_command("migrate", "contenttypes", database=alias, verbosity=0)
                 call_command("migrate", run_syncdb=True, database=alias, verbosity=0)
             yield SimpleNamespace(models=importlib.import_module("newsstand.models"), postgres=postgres, store=store)

@@ -3,6 +3,8 @@
 Speaks lines: the lowest version that a read beginning now may show is in the file named by FLOOR (8 bytes, shared memory).
 """
 
+# ruff: noqa: E402  (Django is set up before its models are imported)
+
 from __future__ import annotations
 
 import json
@@ -16,6 +18,7 @@ import django
 django.setup()
 
 from newsstand.models import Article
+
 from slipstream.freshness.protocol.store import Store
 
 with Path(os.environ["FLOOR"]).open("r+b") as file:
@@ -46,7 +49,7 @@ while not floor[8]:
     if kind == 0:
         version = Article.objects.get(pk=1).version
     elif kind == 1:
-        version = list(Article.objects.filter(section=1).values_list("version", flat=True))[0]
+        version = next(iter(Article.objects.filter(section=1).values_list("version", flat=True)))
     else:
         version = Article.objects.select_related("section").order_by("id")[0].version
     reads += 1

@@ -11,6 +11,7 @@ _ENTRY = {"ENGINE": "django.db.backends.postgresql", "USER": "owner", "HOST": os
 DATABASES = {
     "default": {**_ENTRY, "NAME": "newsstand"},
     "archive": {**_ENTRY, "NAME": "archive"},
+    "local": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ.get("NEWSSTAND_PG", "") + "/local.sqlite3"},
 }
 SLIPSTREAM = {
     "FRESHNESS": {

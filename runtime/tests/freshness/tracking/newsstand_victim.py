@@ -1,5 +1,7 @@
 """A writing process that is killed at the step named by DIES."""
 
+# ruff: noqa: E402  (Django is set up before its models are imported)
+
 from __future__ import annotations
 
 import os
@@ -10,6 +12,7 @@ import django
 django.setup()
 
 from newsstand.models import Article
+
 from slipstream.freshness import commits
 from slipstream.freshness.protocol.store import Store
 

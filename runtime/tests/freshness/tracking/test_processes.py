@@ -15,6 +15,7 @@ import pytest
 from django.db import connection, transaction
 from django.db.models import F
 from newsstand_servers import wait_until
+
 from slipstream.freshness import keeper
 
 WRITES = 300

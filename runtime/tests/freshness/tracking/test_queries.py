@@ -12,6 +12,7 @@ from django.db import connection, connections, transaction
 from django.db.models import Count, F
 from django.test.utils import CaptureQueriesContext
 from newsstand_servers import wait_until
+
 from slipstream import queries
 from slipstream.freshness import keeper
 from slipstream.freshness.commits import read_own_outbox

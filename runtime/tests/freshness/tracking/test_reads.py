@@ -12,6 +12,7 @@ from django.db import connection, connections, transaction
 from django.db.models import Count, Exists, F, OuterRef, Prefetch, Q, Subquery, Window
 from django.db.models.functions import Now, RowNumber
 from django.utils import timezone
+
 from slipstream.freshness.recorder import current_recorder, note_read, record
 
 

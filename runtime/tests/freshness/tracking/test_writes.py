@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
+
 from slipstream.freshness import commits, keeper
 from slipstream.freshness.protocol.stamps import Proof
 from slipstream.freshness.protocol.store import Store as ProtocolStore

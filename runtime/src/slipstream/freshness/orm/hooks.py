@@ -14,7 +14,7 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models.sql.compiler import SQLCompiler, SQLDeleteCompiler, SQLInsertCompiler, SQLUpdateCompiler
 from django.db.models.sql.constants import GET_ITERATOR_CHUNK_SIZE, MULTI
 
-from slipstream.freshness import commits
+from slipstream.freshness import commits, untriggered
 from slipstream.freshness.configuration import is_followed
 from slipstream.freshness.orm.statements import explicit_transaction, follow, is_in_autocommit
 from slipstream.freshness.recorder import note_obstacle
@@ -26,6 +26,7 @@ Answer = Callable[[Any, str, Any, Any, Fetch], Any]
 
 _answer: Answer | None = None
 _is_installed = False
+FOLLOWED_VENDORS = ("postgresql", *untriggered.VENDORS)
 _WRITING_COMPILERS = (SQLInsertCompiler, SQLUpdateCompiler, SQLDeleteCompiler)
 
 
@@ -51,7 +52,7 @@ def install_hooks() -> None:
 
 
 def may_follow(connection: Any) -> bool:
-    return connection.vendor == "postgresql" and is_followed(connection.alias) and not is_own(connection)
+    return connection.vendor in FOLLOWED_VENDORS and is_followed(connection.alias) and not is_own(connection)
 
 
 def _follow_connection(connection: Any, **kwargs: Any) -> None:

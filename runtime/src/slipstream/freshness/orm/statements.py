@@ -16,9 +16,10 @@ from slipstream.freshness import commits
 from slipstream.freshness.catalog import Catalog, catalog_of
 from slipstream.freshness.orm.predicates import mentions_of
 from slipstream.freshness.protocol.reads import Unknown, carried_tags
-from slipstream.freshness.recorder import Recorder, current_recorder, note_obstacle
+from slipstream.freshness.recorder import Recorder, current_recorder, note_obstacle, note_read
 from slipstream.freshness.sql.statement import Statement, read_statement
 from slipstream.freshness.standing import Standing, standing_of
+from slipstream.freshness.untriggered import fetch_now, tags_of_write
 
 CLOCK_SECONDS = 60.0  # how long an answer that depends on the time is true enough
 
@@ -45,8 +46,11 @@ def follow(execute: Execute, sql: Any, params: Any, many: bool, context: dict[st
         return execute(sql, params, many, context)
     with explicit_transaction(connection):
         # The transaction is a new one to Django, so what was noted above must be said again.
-        note_writing(standing, statement)
-        return execute(sql, params, many, context)
+        note_writing(connection, standing, statement)
+        answer = execute(sql, params, many, context)
+        if connection.vendor == "sqlite":
+            fetch_now(context["cursor"])
+        return answer
 
 
 @contextmanager
@@ -77,7 +81,7 @@ def is_in_autocommit(connection: Any) -> bool:
 def note_statement(connection: Any, standing: Standing, statement: Statement, sql: Any, params: Any) -> None:
     """Record what the statement reads and what it does to its transaction."""
     if statement.may_write:
-        note_writing(standing, statement)
+        note_writing(connection, standing, statement)
         note_obstacle(f"it may have written to the database ({statement.verb or 'an unknown statement'})")
         return
     if statement.locks_rows:
@@ -86,23 +90,31 @@ def note_statement(connection: Any, standing: Standing, statement: Statement, sq
         return
     recorder = current_recorder()
     if recorder is None:
-        note_obstacle("")  # counted: a build whose thread this was must not be shared
+        note_read(())  # counted: a build whose thread this was must not be shared
         return
     compiler = standing.compiler if standing.sql is sql else None
-    record_read(connection, standing, statement, compiler, recorder)
+    record_read(connection, standing, statement, (compiler, sql, params), recorder)
     if statement.reads_clock or (params and has_present_time(params)):
         recorder.cap(CLOCK_SECONDS)
 
 
-def note_writing(standing: Standing, statement: Statement) -> None:
+def note_writing(connection: Any, standing: Standing, statement: Statement) -> None:
     standing.may_have_written = True
+    if connection.vendor != "postgresql":
+        tags = tags_of_write(statement)
+        if tags is None:
+            standing.has_definitions = True  # anything may have been written: a new epoch
+        else:
+            standing.noted.update(tags)
     if statement.is_definition:
         standing.has_definitions = True
     if statement.changes_session:
         standing.altered = f"{statement.verb} was run on this connection"
 
 
-def record_read(connection: Any, standing: Standing, statement: Statement, compiler: Any, recorder: Recorder) -> None:
+def record_read(
+    connection: Any, standing: Standing, statement: Statement, origin: tuple[Any, Any, Any], recorder: Recorder
+) -> None:
     """Tell the recorder the tags of a read, or why it has none."""
     reason = refusal_of(connection, standing)
     if reason:
@@ -115,7 +127,21 @@ def record_read(connection: Any, standing: Standing, statement: Statement, compi
     if catalog.isolation not in ("read committed", "read uncommitted"):
         recorder.refuse(f"its transaction is {catalog.isolation}: its snapshot may be older than the build")
         return
-    add_tags(catalog, statement, compiler, recorder)
+    compiler, sql, params = origin
+    key: Any = (sql, params, compiler is None)
+    try:
+        known = catalog.tags_by_statement.get(key)
+    except TypeError:  # a parameter that has no hash
+        key = known = None
+    if known is not None:
+        recorder.add(known)
+        return
+    tags, reason = tags_of(catalog, statement, compiler)
+    recorder.add(tags)
+    if reason:
+        recorder.refuse(reason)
+    elif key is not None:
+        catalog.remember(key, tags)
 
 
 def refusal_of(connection: Any, standing: Standing) -> str:
@@ -126,14 +152,20 @@ def refusal_of(connection: Any, standing: Standing) -> str:
         return "its transaction has written"
     if standing.has_locks:
         return "its transaction has locked rows"
+    if connection.vendor != "postgresql":
+        if connection.in_atomic_block or not connection.get_autocommit():
+            return "it is read inside a transaction, whose snapshot may be older than the build"
+        return ""
     isolation = getattr(connection, "isolation_level", None)
     if isolation is not None and int(isolation) > 2:  # IsolationLevel.READ_COMMITTED
         return "its transaction is repeatable read or serializable: its snapshot may be older than the build"
     return ""
 
 
-def add_tags(catalog: Catalog, statement: Statement, compiler: Any, recorder: Recorder) -> None:
-    """Add the narrowest tags; what Django's objects say counts only where it agrees with what the text says."""
+def tags_of(catalog: Catalog, statement: Statement, compiler: Any) -> tuple[frozenset[str], str]:
+    """The narrowest tags, and why they are not all; what Django's objects say counts only where the text agrees."""
+    tags: set[str] = set()
+    reason = ""
     named = Counter(statement.relations)
     mentioned: dict[str, list[Any]] = {}
     mentions = mentions_of(compiler) if compiler is not None else None
@@ -144,19 +176,20 @@ def add_tags(catalog: Catalog, statement: Statement, compiler: Any, recorder: Re
         if relation is None:
             if schema is None and name in statement.own_names:
                 continue
-            recorder.refuse(f"it reads {name}, which is not known")
+            reason = f"it reads {name}, which is not known"
             continue
         if relation.table is None:
-            recorder.refuse(f"it reads {relation.schema}.{relation.name}, {relation.why_untracked}")
+            reason = f"it reads {relation.schema}.{relation.name}, {relation.why_untracked}"
             continue
         every = mentioned.get(name, []) if schema is None else []
         certain = [mention for mention in every if mention.is_certain]
         found = certain if len(certain) == times else every
         if len(found) == times:
             for mention in found:
-                recorder.add(carried_tags(relation.table, mention.confine(relation.table)))
+                tags.update(carried_tags(relation.table, mention.confine(relation.table)))
         else:
-            recorder.add(carried_tags(relation.table, Unknown()))
+            tags.update(carried_tags(relation.table, Unknown()))
+    return frozenset(tags), reason
 
 
 def has_present_time(params: Any) -> bool:

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
-from slipstream.freshness.sql.functions import BARE, is_pure, reads_clock
+from slipstream.freshness.sql.functions import BARE, is_pure, reads_clock, words
 
 _TOKEN = re.compile(
     r"""
     (?P<space>\s+|--[^\n]*(?:\n|$)|/\*(?:(?!/\*|\*/).)*\*/)
   | (?P<escaped>[eE]'(?:[^'\\]|\\.|'')*')
   | (?P<text>(?:[bBxXnN])?'(?:[^']|'')*')
-  | (?P<quoted>"(?:[^"]|"")*")
+  | (?P<quoted>"(?:[^"]|"")*"|`(?:[^`]|``)*`)
   | (?P<word>[^\W\d][\w$]*)
   | (?P<number>\d[\w.]*|\.\d+)
   | (?P<parameter>%s|%\([^)]*\)s)
@@ -27,131 +27,40 @@ _TOKEN = re.compile(
 )
 
 # Words before "(" that are no function calls.
-_NO_CALL = frozenset(
-    [
-        "ALL",
-        "AND",
-        "ANY",
-        "ARRAY",
-        "AS",
-        "ASC",
-        "BETWEEN",
-        "BY",
-        "CASE",
-        "CHAR",
-        "CHARACTER",
-        "COLLATE",
-        "CROSS",
-        "DECIMAL",
-        "DESC",
-        "DISTINCT",
-        "ELSE",
-        "END",
-        "EXCEPT",
-        "EXISTS",
-        "FETCH",
-        "FILTER",
-        "FROM",
-        "FULL",
-        "GROUP",
-        "HAVING",
-        "ILIKE",
-        "IN",
-        "INNER",
-        "INTERSECT",
-        "INTERVAL",
-        "IS",
-        "JOIN",
-        "LATERAL",
-        "LEFT",
-        "LIKE",
-        "LIMIT",
-        "MATERIALIZED",
-        "NATURAL",
-        "NOT",
-        "NULL",
-        "NUMERIC",
-        "OFFSET",
-        "ON",
-        "ONLY",
-        "OR",
-        "ORDER",
-        "OUTER",
-        "OVER",
-        "PARTITION",
-        "PRECISION",
-        "RECURSIVE",
-        "RIGHT",
-        "SELECT",
-        "SETS",
-        "SIMILAR",
-        "SOME",
-        "THEN",
-        "TIME",
-        "TIMESTAMP",
-        "UNION",
-        "UNIQUE",
-        "USING",
-        "VALUES",
-        "VARCHAR",
-        "VARYING",
-        "WHEN",
-        "WHERE",
-        "WINDOW",
-        "WITH",
-        "WITHIN",
-        "CUBE",
-        "ROLLUP",
-        "GROUPING",
-        "SYMMETRIC",
-        "ISNULL",
-        "NOTNULL",
-        "VARIADIC",
-    ]
+_NO_CALL = words(
+    """
+    ALL AND ANY ARRAY AS ASC BETWEEN BY CASE CHAR CHARACTER COLLATE CROSS DECIMAL DESC DISTINCT ELSE END EXCEPT EXISTS
+    FETCH FILTER FROM FULL GROUP HAVING ILIKE IN INNER INTERSECT INTERVAL IS JOIN LATERAL LEFT LIKE LIMIT MATERIALIZED
+    NATURAL NOT NULL NUMERIC OFFSET ON ONLY OR ORDER OUTER OVER PARTITION PRECISION RECURSIVE RIGHT SELECT SETS SIMILAR
+    SOME THEN TIME TIMESTAMP UNION UNIQUE USING VALUES VARCHAR VARYING WHEN WHERE WINDOW WITH WITHIN CUBE ROLLUP GROUPING
+    SYMMETRIC ISNULL NOTNULL VARIADIC
+    """
 )
-_ENDS_FROM = frozenset(
-    [
-        "WHERE",
-        "GROUP",
-        "HAVING",
-        "WINDOW",
-        "ORDER",
-        "LIMIT",
-        "OFFSET",
-        "FETCH",
-        "FOR",
-        "UNION",
-        "EXCEPT",
-        "INTERSECT",
-        "SET",
-        "RETURNING",
-        "VALUES",
-        "SELECT",
-    ]
+_ENDS_FROM = words(
+    """
+    WHERE GROUP HAVING WINDOW ORDER LIMIT OFFSET FETCH FOR UNION EXCEPT INTERSECT SET RETURNING VALUES SELECT
+    """
 )
 _OPENS_QUERY = frozenset(("SELECT", "WITH", "VALUES"))
 _FROM_IS_ARGUMENT = frozenset(("EXTRACT", "SUBSTRING", "TRIM", "OVERLAY", "POSITION"))
 _WRITES = frozenset(("INSERT", "UPDATE", "DELETE", "MERGE", "INTO", "TRUNCATE"))
 _DDL = frozenset(["CREATE", "ALTER", "DROP", "IMPORT"])  # what may change the meaning of a name or rows without a trigger
 _SESSION = frozenset(["SET", "RESET", "DISCARD", "LOAD", "PREPARE", "EXECUTE", "DEALLOCATE"])
-_HARMLESS = frozenset(
-    [
-        "statement_timeout",
-        "lock_timeout",
-        "idle_in_transaction_session_timeout",
-        "work_mem",
-        "maintenance_work_mem",
-        "application_name",
-        "synchronous_commit",
-        "constraints",
-        "jit",
-    ]
+_HARMLESS = words(
+    """
+    statement_timeout lock_timeout idle_in_transaction_session_timeout work_mem maintenance_work_mem application_name
+    synchronous_commit constraints jit
+    """
 )  # settings that change no answer
-_CONTROL = frozenset(["BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"])
-_OUTSIDE_TRANSACTIONS = frozenset(["VACUUM", "CALL", "CHECKPOINT"])
+_CONTROL = words(
+    """
+    BEGIN START COMMIT END ROLLBACK ABORT SAVEPOINT RELEASE
+    """
+)
+_OUTSIDE_TRANSACTIONS = frozenset(["VACUUM", "CALL", "CHECKPOINT", "PRAGMA"])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Statement:
     """What is known about one statement. `relations` repeats a relation as often as it is named, as (schema or None, name)."""
 
@@ -165,46 +74,46 @@ class Statement:
     names_temporary: bool = False
     setting: str = ""  # what SET sets
 
-    @property
+    @cached_property
     def may_write(self) -> bool:
         """True unless it is known to do nothing but read."""
         if self.verb == "SET" and not self.changes_session:
             return False
         return not self.is_read and self.verb not in _CONTROL and self.verb not in ("SHOW", "FETCH", "CLOSE")
 
-    @property
+    @cached_property
     def is_read(self) -> bool:
         return self.verb in _OPENS_QUERY and self.is_understood and not self.writes and not self.opaque_functions
 
-    @property
+    @cached_property
     def opaque_functions(self) -> frozenset[str]:
         """Functions that may read tables, write them, or answer differently each time."""
         return frozenset(name for name in self.functions if not is_pure(name) and not reads_clock(name))
 
-    @property
+    @cached_property
     def reads_clock(self) -> bool:
         return any(reads_clock(name) for name in self.functions)
 
-    @property
+    @cached_property
     def is_definition(self) -> bool:
         return self.verb in _DDL
 
-    @property
+    @cached_property
     def changes_session(self) -> bool:
         """It may change what a name means on this connection from now on."""
         if self.verb == "SET" and self.setting in _HARMLESS:
             return False
         return self.verb in _SESSION or "set_config" in self.functions or (self.names_temporary and not self.is_read)
 
-    @property
+    @cached_property
     def commits(self) -> bool:
         return self.verb in ("COMMIT", "END")
 
-    @property
+    @cached_property
     def controls_transaction(self) -> bool:
         return self.verb in _CONTROL
 
-    @property
+    @cached_property
     def refuses_transactions(self) -> bool:
         """The database refuses to run it inside an explicit transaction."""
         return self.verb in _OUTSIDE_TRANSACTIONS
@@ -277,7 +186,7 @@ def _split(sql: str) -> list[tuple[str, str]]:
         ):
             tokens.append(("opaque", ""))
         elif kind == "quoted":
-            tokens.append(("name", text[1:-1].replace('""', '"')))
+            tokens.append(("name", text[1:-1].replace(text[0] * 2, text[0])))
         elif kind != "space":
             tokens.append((kind, text))
         position = found.end()

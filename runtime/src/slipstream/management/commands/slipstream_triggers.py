@@ -29,11 +29,11 @@ class Command(BaseCommand):  # type: ignore[misc]
                 "Elsewhere nothing that was read from it is kept."
             )
         try:
-            getattr(self, action)(connection)
+            getattr(self, f"{action}_all")(connection)
         except Error as error:
             raise CommandError(f"{action} on database {database!r}: {str(error).strip().splitlines()[0]}") from error
 
-    def install(self, connection: Any) -> None:
+    def install_all(self, connection: Any) -> None:
         done = installation.install(connection)
         for name in done.changed:
             self.stdout.write(f"changed  {name}")
@@ -42,7 +42,7 @@ class Command(BaseCommand):  # type: ignore[misc]
             failures = "\n".join(f"  {name}: {reason}" for name, reason in done.failed)
             raise CommandError(f"{len(done.failed)} tables could not be changed; what reads them is not kept:\n{failures}")
 
-    def list(self, connection: Any) -> None:
+    def list_all(self, connection: Any) -> None:
         for relation in self._relations(connection):
             if relation.table is None:
                 self.stdout.write(f"untracked  {relation.schema}.{relation.name}  ({relation.why_untracked})")
@@ -51,7 +51,7 @@ class Command(BaseCommand):  # type: ignore[misc]
                 key = ", ".join(column.name for column in relation.table.key) or "none"
                 self.stdout.write(f"tracked    {relation.schema}.{relation.name}  key: {key}; conditions: {conditions}")
 
-    def check(self, connection: Any) -> None:
+    def check_all(self, connection: Any) -> None:
         chosen = set(freshness_settings().untracked_tables)
         missing = [one for one in self._relations(connection) if one.table is None and one.name not in chosen]
         for relation in missing:
@@ -60,7 +60,7 @@ class Command(BaseCommand):  # type: ignore[misc]
             raise CommandError(f"{len(missing)} tables or views are not tracked; what reads them is not kept.")
         self.stdout.write("every table is tracked")
 
-    def remove(self, connection: Any) -> None:
+    def remove_all(self, connection: Any) -> None:
         names = installation.remove(connection)
         self.stdout.write(
             f"removed the triggers of {len(names)} tables; the outbox stays, empty: "
