@@ -8,20 +8,25 @@ import socket
 import ssl
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
-from workshop import free_port
+from workshop import free_port, make_stack, temporary_folder
 
 from slipstream_ops.complaint import Complaint
+from slipstream_ops.execution import is_root
 from slipstream_ops.layers.contract import EndpointNeed
 from slipstream_ops.lifecycle.build import authority, hosts, ports, state
-from slipstream_ops.placement import LAYERS, Host, State
+from slipstream_ops.lifecycle.run import leftovers, starting
+from slipstream_ops.lifecycle.run.access import ensure_accounts
+from slipstream_ops.placement import LAYERS, Host, State, services_on
 from slipstream_ops.sizing import WEIGHTS, app_processes, share_of, warnings_for
 from slipstream_ops.stack import HostSection
+from slipstream_ops.supervision.supervisord import Supervisor
 
 HERE = Host("local", "127.0.0.1", 2, 4 << 30)
 
@@ -60,6 +65,21 @@ def test_secrets_are_made_once_kept_private_and_never_shown(tmp_path: Path) -> N
     assert (opened.root / ".gitignore").read_text().splitlines()[-1] == "*"
 
 
+def test_what_may_be_personal_is_for_its_own_user_alone() -> None:
+    with temporary_folder() as folder:
+        opened = state.open_state(folder)
+        stack = replace(make_stack(folder), state=opened)
+        if is_root():
+            ensure_accounts()
+        services = services_on(stack, stack.hosts[0])
+        for service in services:
+            starting.make_folders(service, opened)
+        kept = [path for service in services for path in service.folders if path.is_relative_to(opened.data)]
+        assert kept
+        for path in (opened.logs, *kept):
+            assert path.stat().st_mode & 0o777 == 0o700, path
+
+
 def test_only_one_command_changes_a_stack_at_a_time(tmp_path: Path) -> None:
     opened = state.open_state(tmp_path)
     busy = rf"process {os.getpid()} \(starting the stack\) is changing this stack"
@@ -67,6 +87,37 @@ def test_only_one_command_changes_a_stack_at_a_time(tmp_path: Path) -> None:
         raise AssertionError("two commands held the lock")
     with state.locked(opened, "reloading"):
         pass
+
+
+def test_a_record_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
+    """As on a full disk: the file beside it cannot be opened."""
+    opened = state.open_state(tmp_path)
+    (opened.run / ".processes.json.new").mkdir()
+    leftovers.write_down(opened, Supervisor(opened))
+    assert not (opened.run / "processes.json").exists()
+
+
+# What a service says when it cannot start --------------------------------------------------------------------------
+
+UNABLE = """\
+spawned worker 1
+Traceback (most recent call last):
+  File "/site/wsgi.py", line 3, in <module>
+    application = get_wsgi_application()
+RuntimeError: only for DEBUG
+no app loaded. GAME OVER
+goodbye
+"""
+
+
+def test_the_projects_error_is_quoted_not_what_the_server_says_after_it(tmp_path: Path) -> None:
+    log = tmp_path / "app-1.log"
+    log.write_text(UNABLE + "one more line\n" * 40)
+    quoted = starting.last_words(log)
+    assert quoted.startswith("Traceback") and starting.error_in(quoted) == "RuntimeError: only for DEBUG"
+    log.write_text("bind: address in use\ngiving up\n")
+    assert starting.last_words(log).endswith("giving up")
+    assert starting.error_in(starting.last_words(log)) == ""
 
 
 # Ports -------------------------------------------------------------------------------------------------------------
@@ -92,6 +143,21 @@ def test_a_busy_pinned_port_is_refused_with_its_holder(opened: State) -> None:
         port = busy.getsockname()[1]
         with pytest.raises(Complaint, match=rf"pid {os.getpid()}\) already listens there.*--port"):
             ports.assign([EndpointNeed("edge.https", port, pinned=True, public=True)], HERE, "127.0.0.1", opened, False)
+
+
+def test_a_pinned_port_that_cannot_be_opened_says_why(opened: State) -> None:
+    """Nobody holds these; the first is for root alone, the second address (for documentation, RFC 5737) is not here."""
+    if int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) > 443:
+        effective = os.geteuid()
+        if effective == 0:
+            os.seteuid(65534)
+        try:
+            with pytest.raises(Complaint, match="an ordinary user may not open ports under 1024"):
+                ports.refuse_pinned("127.0.0.1", EndpointNeed("edge.https", 443, pinned=True, public=True))
+        finally:
+            os.seteuid(effective)
+    with pytest.raises(Complaint, match=r"192.0.2.1 is no address of this machine"):
+        ports.refuse_pinned("192.0.2.1", EndpointNeed("edge.https", free_port(), pinned=True, public=True))
 
 
 def test_a_running_stack_keeps_its_ports(opened: State) -> None:

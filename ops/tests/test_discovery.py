@@ -129,3 +129,21 @@ def test_this_interpreter_is_understood() -> None:
     assert found.version == sys.version_info[:3]
     assert found.installed == {"json"}
     assert Path(os.path.realpath(sys.executable)).parent in found.prefixes
+
+
+def test_settings_that_are_put_together_are_not_guessed(tmp_path: Path) -> None:
+    make_project(tmp_path)
+    (tmp_path / "manage.py").write_text("os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'mysite.' + name)\n")
+    with pytest.raises(Complaint, match=r"names no settings module.*\[project\]"):
+        discovery.find_settings(tmp_path, None)
+
+
+@pytest.mark.parametrize("name", ["my site", "it's", "50%", "a:b", "semi;colon", "two\nlines", "{{ x }}", 'a"b'])
+def test_a_path_that_no_configuration_can_carry_is_refused(name: str) -> None:
+    with pytest.raises(Complaint, match=r"its path holds .*Move or rename"):
+        discovery.refuse_awkward_path(Path("/srv") / name)
+
+
+def test_usual_paths_are_accepted() -> None:
+    for name in ("größe", "a-b_c.d+e@f~g", "copy(2)"):
+        discovery.refuse_awkward_path(Path("/srv") / name)

@@ -91,7 +91,7 @@ def test_the_account_reaches_uploads_and_a_file_database() -> None:
             DatabaseFacts("shop", "postgresql", "postgresql", "shop"),
         )
         stack = make_stack(folder, {}, make_project(root, databases=databases, media_root=root / "media"))
-        assert django.writes(stack) == (root / "media", root / "data")
+        assert django.writes(stack) == (root / "media", root / "data", root / "data" / "db.sqlite3")
         assert {root, stack.state.lent, stack.state.static} <= set(django.reads(stack))
 
 

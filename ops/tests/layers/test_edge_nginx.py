@@ -175,7 +175,11 @@ def test_starts_again_after_a_kill_and_leaves_no_worker_of_before() -> None:
         front.processes["edge"].wait()
         try:
             with front.restart("edge", "edge") as again:
-                assert before and not any(is_at_work(worker) for worker in before)
+                assert before
+                deadline = time.monotonic() + 15
+                while any(is_at_work(worker) for worker in before):
+                    assert time.monotonic() < deadline, "a worker of before goes on"
+                    time.sleep(0.05)
                 assert again.poll() is None and front.get("/").status_code == 200
         finally:
             for worker in before:
