@@ -98,8 +98,8 @@ def _fetch_and_keep(name: str, miss: Miss, fetch: Fetch) -> Any:
 def _name_answer(connection: Any, sql: str, params: Any, result_type: Any) -> str | None:
     """A name of everything that the rows depend on. The language is not among it: the database does not know it."""
     catalog = catalog_of(connection.alias, None, connection)
-    if catalog.is_replica:
-        return None  # it may lag behind, and its answers would be kept as new
+    if catalog.is_replica or not catalog.reads_committed:
+        return None  # it may lag behind, or its snapshot may be older than what it would be kept as
     try:
         parts = pickle.dumps((connection.alias, catalog.identity, connection.timezone_name, sql, params, result_type), 5)
     except Exception:  # a parameter that cannot be pickled has no name

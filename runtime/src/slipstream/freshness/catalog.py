@@ -61,6 +61,11 @@ class Catalog:
     isolation: str
     tags_by_statement: dict[Any, frozenset[str]] = field(default_factory=dict, compare=False, repr=False)
 
+    @property
+    def reads_committed(self) -> bool:
+        """True when each statement has a snapshot of its own, unless its transaction chose otherwise."""
+        return self.isolation in ("read committed", "read uncommitted")
+
     def remember(self, key: Any, tags: frozenset[str]) -> None:
         """Keep the tags of a statement with these parameters: working them out again costs 60 us."""
         if len(self.tags_by_statement) >= MOST_STATEMENTS:
@@ -136,7 +141,7 @@ def table_from_definition(schema: str, name: str, definition: str) -> Table:
     )
 
 
-_known: dict[str, tuple[str | None, Catalog]] = {}
+_known: dict[tuple[str, ...], tuple[str | None, Catalog]] = {}
 _lock = threading.Lock()
 
 
@@ -145,7 +150,8 @@ def catalog_of(alias: str, epoch: str | None, connection: Any) -> Catalog:
 
     `epoch` None (nothing will be kept) takes any that is known.
     """
-    found = _known.get(alias)
+    place = (alias, *(str(connection.settings_dict.get(part)) for part in ("NAME", "USER", "HOST", "PORT")))
+    found = _known.get(place)  # Django's test runner puts another database behind an alias
     if found is not None and epoch in (None, found[0]):
         return found[1]
     if connection.vendor == "postgresql":
@@ -156,7 +162,7 @@ def catalog_of(alias: str, epoch: str | None, connection: Any) -> Catalog:
 
         catalog = catalog_by_name(connection)
     with _lock:
-        _known[alias] = (epoch, catalog)
+        _known[place] = (epoch, catalog)
     return catalog
 
 

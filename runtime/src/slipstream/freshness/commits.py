@@ -14,7 +14,7 @@ from slipstream.freshness.accelerators import accelerators
 from slipstream.freshness.catalog import forget_catalogs
 from slipstream.freshness.configuration import freshness_settings
 from slipstream.freshness.keeper import open_store
-from slipstream.freshness.outbox.reading import HAS_OUTBOX, READ_OWN, NotedTransaction, gather
+from slipstream.freshness.outbox.reading import HAS_OUTBOX, READ_ALL, READ_OWN, NotedTransaction, gather
 from slipstream.freshness.protocol.stamps import Proof
 from slipstream.freshness.standing import standing_of
 from slipstream.freshness.untriggered import name_write
@@ -117,6 +117,24 @@ def settle(written: NotedTransaction) -> None:
     if accelerators().purge(proof, written.tags) and proof is not None:
         with suppress(RedisError):
             open_store().acknowledge(written.name)
+
+
+def settle_visible(connection: Any) -> None:
+    """After a procedure that may have committed by itself: stamp whatever the outbox shows, before its caller goes on."""
+    with connection.wrap_database_errors, connection.connection.cursor() as cursor:
+        cursor.execute(HAS_OUTBOX)
+        if not cursor.fetchone()[0]:
+            return
+        cursor.execute(READ_ALL)
+        found = gather(connection.alias, cursor.fetchall())
+    try:
+        unacknowledged = set(open_store().unacknowledged([one.name for one in found]))
+    except RedisError as error:
+        logger.warning("the freshness store did not answer after CALL (%s); the daemon will stamp", error)
+        return
+    for one in found:
+        if one.name in unacknowledged:
+            settle(one)
 
 
 def begin_epoch() -> None:

@@ -15,19 +15,19 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from redis.exceptions import RedisError
+from redis import Redis
+from redis.exceptions import RedisError, ResponseError
 
 from slipstream.freshness.accelerators import accelerators
 from slipstream.freshness.catalog import SCHEMA
 from slipstream.freshness.configuration import freshness_settings, is_followed
 from slipstream.freshness.keeper import open_client, open_store
-from slipstream.freshness.outbox.reading import SERVER_STARTED_US, NotedTransaction, gather
+from slipstream.freshness.outbox.reading import READ_ALL, SERVER_STARTED_US, NotedTransaction, gather
 from slipstream.freshness.standing import take_for_own
 from slipstream.freshness.untriggered import VENDORS, is_given_up
 
 logger = logging.getLogger("slipstream.freshness.daemon")
 POLL_SECONDS = 0.2
-MOST_ROWS = 10_000  # of the outbox in one reading
 
 # The server (its start, its timeline) and everything that tags are named by. A change of any of these begins an epoch.
 _STATE = f"""
@@ -45,11 +45,31 @@ SELECT {SERVER_STARTED_US}, pg_catalog.pg_is_in_recovery(),
         FROM pg_catalog.pg_attribute a WHERE a.attnum > 0
           AND a.attrelid IN (SELECT tgrelid FROM pg_catalog.pg_trigger WHERE tgname LIKE 'slipstream\\_%'))
 """
-_READ = f"""
-SELECT xid::text::bigint, {SERVER_STARTED_US}, relation_schema, relation_name, definition, images::text
-FROM {SCHEMA}.outbox WHERE xid IN (SELECT xid FROM {SCHEMA}.outbox ORDER BY xid LIMIT {MOST_ROWS})
-"""
 _DELETE = f"DELETE FROM {SCHEMA}.outbox WHERE xid::text = ANY (%s)"
+
+
+class UnfitStore(Exception):
+    """The Redis of the store is set up so that it could bring old data back."""
+
+
+def find_unfitness(client: Redis) -> str:
+    """What is wrong with a Redis as the store; empty when nothing is, or when it does not tell (managed ones refuse CONFIG)."""
+    version = str(client.info("server")["redis_version"])
+    if int(version.partition(".")[0]) < 7:
+        return f"is Redis {version}; version 7 or later is needed, for scripts that must not fail after COMMIT"
+    try:
+        chosen = {
+            key: str(value)
+            for name in ("maxmemory-policy", "save", "appendonly")
+            for key, value in client.config_get(name).items()
+        }
+    except ResponseError:
+        return ""
+    if chosen["maxmemory-policy"].startswith("allkeys"):
+        return f"evicts with {chosen['maxmemory-policy']}, also what is pending; set maxmemory-policy to volatile-lru"
+    if chosen["save"] or chosen["appendonly"] == "yes":
+        return "keeps its data on disk and would come back from the past; switch off save and appendonly"
+    return ""
 
 
 @dataclass
@@ -75,7 +95,7 @@ class Watched:
 
     def read_outbox(self) -> list[NotedTransaction]:
         with self.connection.cursor() as cursor:
-            cursor.execute(_READ)
+            cursor.execute(READ_ALL)
             return gather(self.alias, cursor.fetchall())
 
     def delete(self, transactions: Iterable[NotedTransaction]) -> None:
@@ -96,6 +116,11 @@ class Daemon:
     untriggered: frozenset[str] = frozenset()  # aliases of databases that have no outbox
     is_over: threading.Event = field(default_factory=threading.Event)
 
+    def check_store(self) -> None:
+        """Raise UnfitStore where the Redis could evict what must stay, or come back from the past."""
+        if reason := find_unfitness(open_client()):
+            raise UnfitStore(f"The freshness store {freshness_settings().store.rpartition('@')[2]} {reason}.")
+
     def make_round(self) -> None:
         """Read every outbox to its end, stamp what nobody stamped, reap, and only then prolong the lease.
 
@@ -114,17 +139,20 @@ class Daemon:
         store.renew_lease(began_at_ms)
 
     def run(self, poll_seconds: float = POLL_SECONDS) -> None:
-        was_well = True
+        was_well = False  # the store is looked at before the first round, and after each failure
+        complaint = ""
         while not self.is_over.is_set():
             try:
+                if not was_well:
+                    self.check_store()
                 self.make_round()
                 if not was_well:
-                    logger.info("reading the outbox again")
-                was_well = True
+                    logger.info("reading the outbox")
+                was_well, complaint = True, ""
             except Exception as error:  # whatever it is, the lease has ended, and the next round begins from the start
-                if was_well:
+                if str(error) != complaint:
                     logger.error("cannot read the outbox (%s); nothing cached counts until this works again", error)
-                was_well = False
+                was_well, complaint = False, str(error)
                 for database in self.databases:
                     with contextlib.suppress(Exception):
                         database.connection.close()
@@ -188,8 +216,9 @@ def main() -> None:
     daemon = Daemon(watch_databases(), find_untriggered())
     if options.once:
         try:
+            daemon.check_store()
             daemon.make_round()
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, UnfitStore) as error:
             raise SystemExit(f"Reading the outbox once: {error}") from None
         return
     for number in (signal.SIGTERM, signal.SIGINT):

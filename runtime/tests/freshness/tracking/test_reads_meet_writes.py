@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from slipstream.freshness.commits import read_own_outbox
 from slipstream.freshness.recorder import record
 
-CASES = int(os.environ.get("CASES", "2000"))
+CASES = int(os.environ.get("CASES", "1200"))
 IDS = st.integers(1, 6)
 DAYS = st.sampled_from([None, datetime.date(2024, 1, 1), datetime.date(2024, 2, 2)])
 TEXTS = st.sampled_from(["a", "b", "c"])

@@ -43,7 +43,10 @@ def follow(execute: Execute, sql: Any, params: Any, many: bool, context: dict[st
         return execute(sql, params, many, context)
     if statement.refuses_transactions:
         standing.end_transaction()
-        return execute(sql, params, many, context)
+        answer = execute(sql, params, many, context)
+        if statement.verb == "CALL" and connection.vendor == "postgresql":
+            commits.settle_visible(connection)
+        return answer
     with explicit_transaction(connection):
         # The transaction is a new one to Django, so what was noted above must be said again.
         note_writing(connection, standing, statement)
@@ -124,7 +127,7 @@ def record_read(
     if catalog.is_replica:
         recorder.refuse("it was read from a replica, which may lag behind")
         return
-    if catalog.isolation not in ("read committed", "read uncommitted"):
+    if not catalog.reads_committed:
         recorder.refuse(f"its transaction is {catalog.isolation}: its snapshot may be older than the build")
         return
     compiler, sql, params = origin

@@ -19,6 +19,11 @@ READ_OWN = f"""
 SELECT xid::text::bigint, {SERVER_STARTED_US}, relation_schema, relation_name, definition, images::text
 FROM {SCHEMA}.outbox WHERE xid = pg_catalog.pg_current_xact_id_if_assigned()
 """
+MOST_ROWS = 10_000  # transactions of the outbox in one reading
+READ_ALL = f"""
+SELECT xid::text::bigint, {SERVER_STARTED_US}, relation_schema, relation_name, definition, images::text
+FROM {SCHEMA}.outbox WHERE xid IN (SELECT xid FROM {SCHEMA}.outbox ORDER BY xid LIMIT {MOST_ROWS})
+"""
 
 Row = tuple[int, int, str, str, str, str | None]
 
