@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import shutil
 import socket
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 from conftest import start_project
 from sites import REPOSITORY, SYSTEM_PYTHON, Site
+
+from slipstream_ops.lifecycle.build import state
 
 
 @pytest.fixture
@@ -84,8 +88,6 @@ def test_a_missing_program_is_named_with_package_and_command(project: Site, tmp_
         "import slipstream_ops.execution as e; e.SYSTEM_FOLDERS = ''\n"
         "import sys; from slipstream_ops.cli import main; sys.argv = ['slipstream', *sys.argv[1:]]; main()"
     )
-    import subprocess
-
     done = subprocess.run(
         [REPOSITORY / ".venv/bin/python", "-c", code, "up", "--python", str(project.python), "--detach"],
         cwd=project.folder,
@@ -126,3 +128,59 @@ def test_init_writes_a_valid_file_once(project: Site) -> None:
     assert project.slipstream("init", "--all").stdout.startswith("# slipstream.toml")
     (project.folder / "slipstream.toml").write_text(project.slipstream("init", "--all").stdout)
     project.slipstream("config", "show")
+
+
+def test_a_path_that_configurations_cannot_carry_is_refused(projects: Path, django_environment: Path) -> None:
+    site = start_project(projects / "my site", django_environment)
+    said = site.complaint("up", "--detach")
+    assert "its path holds ' '" in said and "Move or rename the folder" in said
+    assert not site.state.exists()
+
+
+def test_down_in_the_middle_of_up(bare: Site) -> None:
+    """The one who is starting is told in a sentence; nothing is left running."""
+    package = bare.folder / "slow"
+    (package / "migrations").mkdir(parents=True)
+    for folder in (package, package / "migrations"):
+        (folder / "__init__.py").touch()
+    begun, go_on = bare.folder / "begun", bare.folder / "go-on"
+    (package / "migrations" / "0001_wait.py").write_text(
+        "import pathlib, time\n"
+        "from django.db import migrations\n"
+        "def wait(apps, schema_editor):\n"
+        f"    pathlib.Path({str(begun)!r}).touch()\n"
+        "    deadline = time.monotonic() + 60\n"
+        f"    while not pathlib.Path({str(go_on)!r}).exists() and time.monotonic() < deadline:\n"
+        "        time.sleep(0.05)\n"
+        "class Migration(migrations.Migration):\n"
+        "    operations = [migrations.RunPython(wait)]\n"
+    )
+    settings = bare.folder / "mysite" / "settings.py"
+    settings.write_text(settings.read_text() + "\nINSTALLED_APPS.append('slow')\n")
+    starting = subprocess.Popen(
+        bare.command("up", "--detach"),
+        cwd=bare.folder,
+        env=bare.full_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not begun.exists() and starting.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        bare.slipstream("down")
+    finally:
+        go_on.touch()
+        said = starting.communicate(timeout=120)[1]
+    assert starting.returncode == 1
+    assert "Traceback" not in said
+    assert "its process manager has ended meanwhile" in said.splitlines()[-1]
+    assert "the stack is not running" in bare.complaint("status")
+
+
+def test_down_while_up_has_started_nothing_yet(project: Site) -> None:
+    """It would find nothing to stop, and the site would come up after all."""
+    opened = state.open_state(project.folder)
+    with state.locked(opened, "starting the stack"):
+        assert "is changing this stack right now" in project.complaint("down")

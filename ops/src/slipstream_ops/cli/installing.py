@@ -49,7 +49,7 @@ def install(yes: bool, project: Path | None, as_json: bool) -> None:
             )
         output.print(f"Missing: {', '.join(packages)}")
         if not is_root():
-            become_root(missing, yes)
+            become_root(missing, yes, project)
             return
         if not yes:
             click.confirm("Install them?", default=True, abort=True, err=True)
@@ -66,7 +66,7 @@ def install(yes: bool, project: Path | None, as_json: bool) -> None:
     output.print("Everything the stack needs is installed.")
 
 
-def become_root(missing: tuple[Requirement, ...], yes: bool) -> None:
+def become_root(missing: tuple[Requirement, ...], yes: bool, project: Path | None) -> None:
     """Run this verb again through sudo where there is one; else say what to type."""
     command = requirements.install_command(missing)
     if shutil.which("sudo") is None:
@@ -75,7 +75,8 @@ def become_root(missing: tuple[Requirement, ...], yes: bool) -> None:
         )
     if not yes:
         click.confirm("Install them with sudo?", default=True, abort=True, err=True)
-    code = run_in_foreground(Command(("sudo", sys.argv[0], "install", "--yes"), "installing through sudo"))
+    named = () if project is None else ("--project", str(project.absolute()))
+    code = run_in_foreground(Command(("sudo", sys.argv[0], "install", "--yes", *named), "installing through sudo"))
     if code:
         raise Complaint("installing through sudo", f"it ended with exit code {code}", f"Run it yourself: {command}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -211,6 +212,10 @@ def logs(service: str | None, project: Path | None, follow: bool, lines: int, re
       slipstream logs --request 7F000001:C3A8_0:0:0:0
     """
     found = state_of(project)
+    if found.logs.exists() and not os.access(found.logs, os.R_OK | os.X_OK):
+        raise Complaint(
+            f"reading the logs in {found.logs}", "they are another user's", "Run the command as the user who started the stack"
+        )
     files = reading.log_files(found)
     if not files:
         raise Complaint(f"reading the logs in {found.logs}", "there are none yet", "Start the stack with `slipstream up`")

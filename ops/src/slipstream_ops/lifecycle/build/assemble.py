@@ -44,6 +44,7 @@ class Assembled:
 def locate(wishes: Wishes) -> tuple[Path, StackFile]:
     """The project's folder and its stack file, command line applied."""
     root = discovery.find_project_root(wishes.project or Path.cwd())
+    discovery.refuse_awkward_path(root)
     remembered = state.remembered_wish(state.locate_state(root), "config")
     told = wishes.config.absolute() if wishes.config else Path(remembered) if remembered else None
     written = told or root / FILE_NAME

@@ -17,6 +17,9 @@ SKIPPED_FOLDERS = frozenset({"node_modules", "site-packages", "__pycache__", "ve
 SEARCH_DEPTH = 2
 """Folders below the given one that are looked into: repositories keep manage.py at the top, in src/ or in backend/app/."""
 
+AWKWARD = frozenset(" '\"\\$%#;:,*?[]{}")
+"""Letters of a path that some product expands, splits at or takes for a comment, and some cannot be told not to."""
+
 ENVIRONMENT_FOLDERS = (".venv", "venv", "env")
 
 Ask = Callable[[str, Sequence[str]], str]
@@ -47,6 +50,17 @@ def find_project_root(start: Path) -> Path:
     )
 
 
+def refuse_awkward_path(root: Path) -> None:
+    """Raise ``Complaint`` for a path that cannot be written into every server's configuration."""
+    for letter in str(root):
+        if letter in AWKWARD or not letter.isprintable():
+            raise Complaint(
+                f"looking at the project in {str(root)!r}",
+                f"its path holds {letter!r}, which has a meaning of its own in the servers' configuration",
+                "Move or rename the folder; nothing was changed",
+            )
+
+
 def _manage_files(folder: Path, depth: int) -> Iterator[Path]:
     if depth < 0:
         return
@@ -71,7 +85,7 @@ def settings_named_in(path: Path) -> list[str]:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return []
-    pattern = r"""DJANGO_SETTINGS_MODULE['"]\s*(?:,|\]\s*=|:)\s*['"]([A-Za-z_][\w.]*)['"]"""
+    pattern = r"""DJANGO_SETTINGS_MODULE['"]\s*(?:,|\]\s*=|:)\s*['"]([A-Za-z_]\w*(?:\.\w+)*)['"](?!\s*[+%])"""
     return list(dict.fromkeys(re.findall(pattern, text)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 from collections.abc import Iterable
@@ -28,14 +29,37 @@ class Assignment:
 
 
 def is_free(address: str, port: int) -> bool:
+    return _refusal(address, port) is None
+
+
+def _refusal(address: str, port: int) -> int | None:
+    """None when ``port`` can be opened on ``address``, else the error number of the attempt."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            return error.errno or errno.EADDRINUSE
+    return None
+
+
+def refuse_pinned(address: str, need: EndpointNeed) -> None:
+    """Raise ``Complaint`` when the one port that ``need`` accepts cannot be opened: held, privileged, or a foreign address."""
+    doing = f"taking port {need.preferred} for {need.name}"
+    refused = _refusal(address, need.preferred)
+    if refused == errno.EACCES:
+        raise Complaint(
+            doing, "an ordinary user may not open ports under 1024 here", "Choose a higher port, or run slipstream as root"
+        )
+    if refused == errno.EADDRNOTAVAIL:
+        raise Complaint(doing, f"{address} is no address of this machine", "Correct address under [edge] in slipstream.toml")
+    if refused is not None:
+        raise Complaint(
+            doing,
+            f"{holder_of(need.preferred)} already listens there",
+            "Stop it, or choose another port in slipstream.toml or with --port",
+        )
 
 
 _claims: dict[int, socket.socket] = {}
@@ -84,12 +108,8 @@ def assign(needs: Iterable[EndpointNeed], host: Host, public_address: str, state
         old = remembered.get(need.name)
         if need.pinned:
             is_ours = is_running and need.preferred == old
-            if not is_ours and not is_free(address, need.preferred):
-                raise Complaint(
-                    f"taking port {need.preferred} for {need.name}",
-                    f"{holder_of(need.preferred)} already listens there",
-                    "Stop it, or choose another port in slipstream.toml or with --port",
-                )
+            if not is_ours:
+                refuse_pinned(address, need)
             port = need.preferred
         elif old is not None and old not in taken and (is_running or (is_free(address, old) and claim(old))):
             port = old

@@ -45,8 +45,9 @@ def open_state(project_root: Path) -> State:
     marker = state.root / "version.json"
     if state.root.exists() and marker.exists():
         refuse_other_layout(state)
-    for folder in (state.root, state.rendered, state.data, state.logs, state.lent):
+    for folder in (state.root, state.rendered, state.data, state.lent):
         make_folder(folder)
+    make_folder(state.logs, mode=0o700)  # addresses of pages carry tokens (resetting a password), slow statements carry data
     if state.run.exists() and state.run.stat().st_uid != os.geteuid():
         raise Complaint(f"opening {state.run}", "it belongs to another user", "Remove it, or set TMPDIR to a folder of your own")
     make_folder(state.run)
@@ -78,7 +79,13 @@ def refuse_other_layout(state: State) -> None:
 @contextmanager
 def locked(state: State, doing: str) -> Iterator[None]:
     """Hold the stack's lock: one command that changes the stack at a time."""
-    with (state.root / "lock").open("a+") as stream:
+    try:
+        lock = (state.root / "lock").open("a+")
+    except OSError as error:
+        raise Complaint(
+            doing, f"{error.filename}: {error.strerror}", "Run the command as the user who started the stack"
+        ) from None
+    with lock as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -90,6 +97,13 @@ def locked(state: State, doing: str) -> Iterator[None]:
         stream.write(f"process {os.getpid()} ({doing})")
         stream.flush()
         yield
+
+
+def refuse_changing(state: State, doing: str) -> None:
+    """Raise ``Complaint`` while another command holds the stack's lock."""
+    if (state.root / "lock").exists():
+        with locked(state, doing):
+            pass
 
 
 def remember_wish(state: State, name: str, value: str) -> None:

@@ -18,6 +18,8 @@ from slipstream_ops.placement import Host, Stack, State, product_named
 ACCOUNT = "app"
 MIGRATION_SECONDS = 3600.0
 STATIC_SECONDS = 600.0
+APPLYING = "Running migrations:"
+"""What Django prints before the first migration."""
 
 
 def program(stack: Stack, host: Host, module: str, arguments: Sequence[str], why: str, timeout_seconds: float = 120.0) -> Command:
@@ -115,10 +117,12 @@ def migrate(stack: Stack, host: Host) -> None:
         created_here(stack).touch()
     result = run(manage(stack, host, ("migrate", "--no-input"), "migrating the database", MIGRATION_SECONDS))
     if not result.succeeded:
+        is_applying = APPLYING in result.output  # before that it is the project's own checks, URLs or models that failed
+        failed = "a migration failed" if is_applying else "`manage.py migrate` did not get as far as the first migration"
         raise Complaint(
             "migrating the database",
-            f"a migration failed: {last_line(result)}",
-            "What ran before goes on as it was; mend the migration and try again",
+            f"{failed}: {last_line(result)}",
+            "What ran before goes on as it was; mend it and try again",
             result.transcript[-4000:],
         )
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 
 from slipstream_ops.complaint import Complaint
+from slipstream_ops.lifecycle.build.state import refuse_changing
 from slipstream_ops.lifecycle.run import access, leftovers
 from slipstream_ops.placement import START_ORDER, State
 from slipstream_ops.supervision.supervisord import Supervisor
@@ -20,19 +23,27 @@ def bring_down(state: State, say: Say) -> bool:
     """
     supervisor = Supervisor(state)
     if supervisor.pid is None:
+        refuse_changing(state, "stopping the stack")  # one that is being started has no process manager yet
         ended = leftovers.end_leftovers(state)
         for name in ended:
             say(f"  {name} stopped (its process manager was gone)")
         return bool(ended)
-    names = supervisor.states()
+    found = supervisor.states()
+    running = [name for name in found if found[name].pid or found[name].state == "BACKOFF"]
     order = {layer: position for position, layer in enumerate(START_ORDER)}
-    for name in sorted(names, key=lambda name: order.get(layer_named_by(name), -1), reverse=True):
-        if names[name].pid or names[name].state == "BACKOFF":
-            supervisor.stop(name)
-            say(f"  {name} stopped")
+    for _, layer in groupby(sorted(running, key=lambda name: -order.get(layer_named_by(name), -1)), layer_named_by):
+        stop_side_by_side(list(layer), supervisor, say)
     supervisor.shut_down()
     (state.run / "processes.json").unlink(missing_ok=True)
     return True
+
+
+def stop_side_by_side(names: Sequence[str], supervisor: Supervisor, say: Say) -> None:
+    """Stop the services of one layer; each is given its own time (the process manager kills it after that)."""
+    with ThreadPoolExecutor(max_workers=len(names)) as pool:
+        for name, stopped in [(name, pool.submit(supervisor.stop, name)) for name in names]:
+            stopped.result()
+            say(f"  {name} stopped")
 
 
 def layer_named_by(service: str) -> str:

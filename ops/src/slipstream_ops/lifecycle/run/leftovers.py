@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import psutil
 
+from slipstream_ops.complaint import Complaint
 from slipstream_ops.execution import write_file
 from slipstream_ops.layers.contract import File
 from slipstream_ops.placement import State
@@ -15,7 +17,10 @@ STOP_SECONDS = 10
 
 
 def write_down(state: State, supervisor: Supervisor) -> None:
-    """Record every service's pid with its time of birth: a pid alone may be somebody else's by tomorrow."""
+    """Record every service's pid with its time of birth: a pid alone may be somebody else's by tomorrow.
+
+    On a full disk the record stays as it was: that is no reason to end a site that runs.
+    """
     rows = []
     for found in supervisor.states().values():
         if found.pid:
@@ -23,7 +28,8 @@ def write_down(state: State, supervisor: Supervisor) -> None:
                 rows.append({"service": found.name, "pid": found.pid, "born": psutil.Process(found.pid).create_time()})
             except psutil.Error:
                 continue
-    write_file(File(state.run / "processes.json", json.dumps(rows) + "\n"))
+    with contextlib.suppress(Complaint):
+        write_file(File(state.run / "processes.json", json.dumps(rows) + "\n"))
 
 
 def end_leftovers(state: State) -> list[str]:
@@ -51,5 +57,6 @@ def end_leftovers(state: State) -> list[str]:
             process.kill()
         except psutil.Error:
             continue
-    path.unlink(missing_ok=True)
+    with contextlib.suppress(PermissionError):  # another user's
+        path.unlink(missing_ok=True)
     return ended

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -26,6 +27,10 @@ LEAST_FREE_BYTES = 256 << 20
 
 ATTEMPTS_BEFORE_COMPLAINT = 2
 QUOTED_LINES = 15
+SEARCHED_BYTES = 64 << 10
+"""How far back in a log the error is looked for: a server that is started again and again repeats it every few KB."""
+
+TRACEBACK = "Traceback (most recent call last):"
 
 Report = Callable[[str], None]
 
@@ -62,7 +67,7 @@ def start_tier(stack: Stack, host: Host, supervisor: Supervisor, tier: frozenset
 
 def start_service(service: Service, state: State, supervisor: Supervisor, report: Report = lambda name: None) -> None:
     """Make its folders and first files, start it, wait for its probe, carry out what comes after. Raises ``Complaint``."""
-    prepare_service(service)
+    prepare_service(service, state)
     log = state.logs / f"{service.name}.log"
     began = log.stat().st_size if log.exists() else 0
     supervisor.start(service.name)
@@ -72,12 +77,17 @@ def start_service(service: Service, state: State, supervisor: Supervisor, report
     report(service.name)
 
 
-def prepare_service(service: Service) -> None:
-    for folder in service.folders:
-        make_folder(folder, service.account)
+def prepare_service(service: Service, state: State) -> None:
+    make_folders(service, state)
     if service.first and (service.unless_exists is None or not service.unless_exists.exists()):
         for command in service.first:
             run_or_complain(command)
+
+
+def make_folders(service: Service, state: State) -> None:
+    """The service's folders. Its data (tasks, sessions, caught mail) is for its own user alone; sockets are for others, too."""
+    for folder in service.folders:
+        make_folder(folder, service.account, 0o700 if folder.is_relative_to(state.data) else 0o755)
 
 
 def await_health(service: Service, supervisor: Supervisor, log: Path, log_began: int = 0) -> None:
@@ -102,7 +112,10 @@ def await_health(service: Service, supervisor: Supervisor, log: Path, log_began:
     if fault is None:
         return
     quoted = last_words(log, log_began)
-    found = f"it does not stay up ({fault})" if ended else f"it is not healthy after {service.start_timeout_seconds} s ({fault})"
+    reason = error_in(quoted) or fault
+    found = (
+        f"it does not stay up ({reason})" if ended else f"it is not healthy after {service.start_timeout_seconds} s ({reason})"
+    )
     raise Complaint(f"starting {service.name}", found, f"See `slipstream logs {service.name}`", quoted)
 
 
@@ -112,14 +125,27 @@ def _is_hopeless(supervisor: Supervisor, name: str, ended: Sequence[str]) -> boo
 
 
 def last_words(log: Path, began: int = 0) -> str:
-    """The last lines that a service wrote since ``began`` (bytes)."""
+    """The last lines that a service wrote since ``began`` (bytes): of its last Python error when there is one, else of all.
+
+    A server says much about its own end after the project's error that was the cause of it.
+    """
     try:
         with log.open("rb") as stream:
-            stream.seek(max(began, log.stat().st_size - 16384))
+            stream.seek(max(began, log.stat().st_size - SEARCHED_BYTES))
             lines = stream.read().decode(errors="replace").splitlines()
     except OSError:
         return ""
+    if TRACEBACK in lines:
+        first = len(lines) - 1 - lines[::-1].index(TRACEBACK)
+        last = next((n for n in range(first + 1, len(lines)) if not lines[n].startswith(" ")), len(lines) - 1)
+        lines = lines[first : last + 1]
     return "\n".join(lines[-QUOTED_LINES:])
+
+
+def error_in(quoted: str) -> str:
+    """The error that ends a quoted traceback ("RuntimeError: no key"); empty when the last line indents or names none."""
+    last = quoted.rpartition("\n")[2]
+    return last if re.match(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Configured|Warning)\b", last) else ""
 
 
 def stop_all(stack_services: Sequence[Service], supervisor: Supervisor, report: Report = lambda name: None) -> None:

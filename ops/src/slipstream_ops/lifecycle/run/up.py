@@ -58,6 +58,12 @@ def bring_up(wishes: Wishes, say: Say) -> Assembled:
         try:
             start_everything(stack, host, supervisor, wishes.copy_database, say)
         except BaseException:
+            if supervisor.pid is None:
+                raise Complaint(
+                    "starting the stack",
+                    "its process manager has ended meanwhile",
+                    f"Somebody ran `slipstream down`, or it was killed: see {state.logs / 'supervisord.log'}; then start again",
+                ) from None
             say("Stopping what was started")
             stop_stack(stack, host, supervisor)
             raise
