@@ -14,7 +14,7 @@ setup:           ## the tool, the server packages, the example site's environmen
 	@scripts/setup tool gazette servers
 
 setup-test:      ## the same, and what the suite needs
-	@scripts/setup tool gazette servers test
+	@scripts/setup tool gazette servers checkers test-servers
 
 run: setup       ## the example site on the whole stack; Ctrl-C stops it
 	@scripts/run-gazette
@@ -22,7 +22,8 @@ run: setup       ## the example site on the whole stack; Ctrl-C stops it
 test: setup-test ## the whole suite against real servers
 	@scripts/test
 
-lint: setup-test ## style, types and import contracts alone
+lint:            ## style, types and import contracts alone; needs no server and no root
+	@scripts/setup tool checkers
 	@scripts/test lint
 
 bench: setup-test ## timings and ratios, side by side (minutes)
