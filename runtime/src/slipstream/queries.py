@@ -123,7 +123,7 @@ def _is_cached_model(model: Any) -> bool:
 
 
 def find_unknown_models() -> list[str]:
-    """Entries of CACHED_MODELS that name no model, for a system check."""
+    """Entries of CACHED_MODELS that name no model."""
     labels = {model._meta.label_lower for model in apps.get_models(include_auto_created=True)}
     labels |= {f"{config.label.lower()}.*" for config in apps.get_app_configs()} | {"*"}
     return [one for one in freshness_settings().cached_models if one.lower() not in labels]

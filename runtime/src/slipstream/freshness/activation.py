@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.db.models.signals import post_migrate
 
@@ -14,7 +15,13 @@ from slipstream.freshness.outbox.installation import install
 
 
 def activate() -> None:
-    """Called once the applications are loaded, where the settings name a store."""
+    """Called once the applications are loaded, where the settings name a store. ImproperlyConfigured names unknown models."""
+    unknown = queries.find_unknown_models()
+    if unknown:
+        raise ImproperlyConfigured(
+            f'SLIPSTREAM["FRESHNESS"]["CACHED_MODELS"] names {", ".join(unknown)}, which is no model of an installed application; '
+            'write "app.Model", "app.*" or "*".'
+        )
     hooks.install_hooks()
     hooks.answer_queries_with(queries.answer)
     post_migrate.connect(keep_triggers_up, dispatch_uid="slipstream.freshness")

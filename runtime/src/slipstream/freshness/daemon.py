@@ -82,15 +82,15 @@ class Watched:
     server_started_us: int = 0
     oldest_running: int = 0
     has_outbox: bool = False
+    is_replica: bool = False  # nothing that is read from it is kept; once promoted, its identity is another
 
     def look(self) -> None:
         """Learn which server this is and which transactions are over."""
         with self.connection.cursor() as cursor:
             cursor.execute(_STATE)
             started, is_replica, timeline, oldest, has_outbox, triggers, columns = cursor.fetchone()
-        if is_replica:
-            raise ConnectionError(f"database {self.alias} is a replica; the daemon needs the primary")
-        self.identity = f"{started} {timeline} {triggers} {columns}"
+        self.is_replica = is_replica
+        self.identity = "replica" if is_replica else f"{started} {timeline} {triggers} {columns}"
         self.server_started_us, self.oldest_running, self.has_outbox = started, oldest, has_outbox
 
     def read_outbox(self) -> list[NotedTransaction]:
@@ -132,6 +132,8 @@ class Daemon:
         for database in self.databases:
             database.look()
             self._compare_identity(database)
+            if database.is_replica:
+                continue
             while database.has_outbox and (found := database.read_outbox()):
                 self._settle(database, found)
             self._reap(pending, database.is_over)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 _ATTRIBUTE = "slipstream_standing"
 _OWN = "slipstream_is_own"
+_ALTERED = "slipstream_altered"
 
 
 @dataclass(slots=True)
@@ -34,9 +36,16 @@ def standing_of(connection: Any) -> Standing:
 
 def begin_standing(connection: Any) -> Standing:
     """A new connection to the database: nothing that was changed on the old one holds."""
-    standing = Standing()
+    standing = Standing(altered=getattr(connection.connection, _ALTERED, ""))
     setattr(connection, _ATTRIBUTE, standing)
     return standing
+
+
+def note_altered(connection: Any, why: str) -> None:
+    """The session was changed; also for whoever gets the driver's connection next, out of a pool."""
+    standing_of(connection).altered = why
+    with suppress(AttributeError):  # SQLite's has no room for attributes, and no pool
+        setattr(connection.connection, _ALTERED, why)
 
 
 def take_for_own(connection: Any) -> Any:

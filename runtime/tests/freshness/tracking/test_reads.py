@@ -13,7 +13,9 @@ from django.db.models import Count, Exists, F, OuterRef, Prefetch, Q, Subquery, 
 from django.db.models.functions import Now, RowNumber
 from django.utils import timezone
 
+from slipstream.freshness.orm import hooks
 from slipstream.freshness.recorder import current_recorder, note_read, record
+from slipstream.freshness.standing import begin_standing
 
 
 @pytest.fixture
@@ -189,6 +191,27 @@ def test_session_changes_end_with_the_connection(world: Any) -> None:
     assert "SET was run" in obstacles_of(lambda: world.m.Article.objects.get(pk=1))
     connection.close()
     assert not obstacles_of(lambda: world.m.Article.objects.get(pk=1))
+
+
+def test_a_pooled_connection_stays_altered(world: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET search_path TO public")
+    physical = connection.connection
+    begin_standing(connection)  # as when a pool hands the same connection out again
+    assert connection.connection is physical
+    assert "SET was run" in obstacles_of(lambda: world.m.Article.objects.get(pk=1))
+
+
+def test_databases_that_are_not_followed_are_obstacles(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    connections["archive"].close()
+    with monkeypatch.context() as patch:
+        patch.setattr(hooks, "is_followed", lambda alias: alias != "archive")
+        connections["archive"].execute_wrappers.clear()
+        assert "not followed" in obstacles_of(lambda: list(world.m.Article.objects.using("archive")))
+        assert not obstacles_of(lambda: list(world.m.Article.objects.all()))
+    connections["archive"].close()
+    connections["archive"].execute_wrappers.clear()
+    assert not obstacles_of(lambda: list(world.m.Article.objects.using("archive")))
 
 
 def test_clocks_cap_the_lifetime(world: Any) -> None:

@@ -16,7 +16,7 @@ from django.db.models.sql.constants import GET_ITERATOR_CHUNK_SIZE, MULTI
 
 from slipstream.freshness import commits, untriggered
 from slipstream.freshness.configuration import is_followed
-from slipstream.freshness.orm.statements import explicit_transaction, follow, is_in_autocommit
+from slipstream.freshness.orm.statements import explicit_transaction, follow, is_in_autocommit, refuse
 from slipstream.freshness.recorder import note_obstacle
 from slipstream.freshness.standing import begin_standing, is_own, standing_of
 
@@ -56,12 +56,13 @@ def may_follow(connection: Any) -> bool:
 
 
 def _follow_connection(connection: Any, **kwargs: Any) -> None:
-    if not may_follow(connection):
+    if is_own(connection):
         return
     begin_standing(connection)
-    if follow not in connection.execute_wrappers:
+    wrapper = follow if may_follow(connection) else refuse
+    if wrapper not in connection.execute_wrappers:
         # In front: execute_wrapper() ends with pop(), which must not take this one.
-        connection.execute_wrappers.insert(0, follow)
+        connection.execute_wrappers.insert(0, wrapper)
 
 
 def _hook_compiler() -> None:

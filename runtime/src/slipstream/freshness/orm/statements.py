@@ -18,7 +18,7 @@ from slipstream.freshness.orm.predicates import mentions_of
 from slipstream.freshness.protocol.reads import Unknown, carried_tags
 from slipstream.freshness.recorder import Recorder, current_recorder, note_obstacle, note_read
 from slipstream.freshness.sql.statement import Statement, read_statement
-from slipstream.freshness.standing import Standing, standing_of
+from slipstream.freshness.standing import Standing, note_altered, standing_of
 from slipstream.freshness.untriggered import fetch_now, tags_of_write
 
 CLOCK_SECONDS = 60.0  # how long an answer that depends on the time is true enough
@@ -54,6 +54,12 @@ def follow(execute: Execute, sql: Any, params: Any, many: bool, context: dict[st
         if connection.vendor == "sqlite":
             fetch_now(context["cursor"])
         return answer
+
+
+def refuse(execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    """A wrapper for databases that are not followed: what reads them is not kept."""
+    note_obstacle(f"it uses the database {context['connection'].alias}, which is not followed")
+    return execute(sql, params, many, context)
 
 
 @contextmanager
@@ -112,7 +118,7 @@ def note_writing(connection: Any, standing: Standing, statement: Statement) -> N
     if statement.is_definition:
         standing.has_definitions = True
     if statement.changes_session:
-        standing.altered = f"{statement.verb} was run on this connection"
+        note_altered(connection, f"{statement.verb} was run on this connection")
 
 
 def record_read(

@@ -12,6 +12,8 @@ from functools import cached_property, lru_cache
 
 from slipstream.freshness.sql.functions import BARE, is_pure, reads_clock, words
 
+LONGEST_KEPT = 20_000  # characters; longer ones have long lists of parameters and seldom come twice
+
 _TOKEN = re.compile(
     r"""
     (?P<space>\s+|--[^\n]*(?:\n|$)|/\*(?:(?!/\*|\*/).)*\*/)
@@ -137,9 +139,17 @@ class _Walk:
     locks_rows: bool = False
 
 
-@lru_cache(maxsize=4096)
 def read_statement(sql: str) -> Statement:
     """What the statement does, as far as it can be told. Never raises; what is not known is `is_understood=False`."""
+    return _read_known(sql) if len(sql) <= LONGEST_KEPT else _read(sql)
+
+
+@lru_cache(maxsize=4096)
+def _read_known(sql: str) -> Statement:
+    return _read(sql)
+
+
+def _read(sql: str) -> Statement:
     tokens = _split(sql)
     if not tokens:
         return Statement("", is_understood=False)
