@@ -158,6 +158,8 @@ def test_a_pinned_port_that_cannot_be_opened_says_why(opened: State) -> None:
             os.seteuid(effective)
     with pytest.raises(Complaint, match=r"192.0.2.1 is no address of this machine"):
         ports.refuse_pinned("192.0.2.1", EndpointNeed("edge.https", free_port(), pinned=True, public=True))
+    with pytest.raises(Complaint, match=r"192.0.2.1 is no address of this machine"):
+        ports.assign([EndpointNeed("edge.https", free_port(), public=True)], HERE, "192.0.2.1", opened, False)
 
 
 def test_a_running_stack_keeps_its_ports(opened: State) -> None:

@@ -44,6 +44,12 @@ def _refusal(address: str, port: int) -> int | None:
     return None
 
 
+def refuse_foreign(address: str, refused: int | None, doing: str) -> None:
+    """Raise ``Complaint`` when a port was refused because the address is not this machine's: no other port will do."""
+    if refused == errno.EADDRNOTAVAIL:
+        raise Complaint(doing, f"{address} is no address of this machine", "Correct address under [edge] in slipstream.toml")
+
+
 def refuse_pinned(address: str, need: EndpointNeed) -> None:
     """Raise ``Complaint`` when the one port that ``need`` accepts cannot be opened: held, privileged, or a foreign address."""
     doing = f"taking port {need.preferred} for {need.name}"
@@ -52,8 +58,7 @@ def refuse_pinned(address: str, need: EndpointNeed) -> None:
         raise Complaint(
             doing, "an ordinary user may not open ports under 1024 here", "Choose a higher port, or run slipstream as root"
         )
-    if refused == errno.EADDRNOTAVAIL:
-        raise Complaint(doing, f"{address} is no address of this machine", "Correct address under [edge] in slipstream.toml")
+    refuse_foreign(address, refused, doing)
     if refused is not None:
         raise Complaint(
             doing,
@@ -124,6 +129,7 @@ def assign(needs: Iterable[EndpointNeed], host: Host, public_address: str, state
 
 
 def _next_free(address: str, preferred: int, taken: set[int]) -> int:
+    refuse_foreign(address, _refusal(address, preferred), f"looking for a free port on {address}")
     for port in range(preferred, min(preferred + SEARCHED_PORTS, 65536)):
         if port not in taken and is_free(address, port) and claim(port):
             return port
