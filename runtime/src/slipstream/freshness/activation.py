@@ -19,7 +19,7 @@ def activate() -> None:
     unknown = queries.find_unknown_models()
     if unknown:
         raise ImproperlyConfigured(
-            f'SLIPSTREAM["FRESHNESS"]["CACHED_MODELS"] names {", ".join(unknown)}, which is no model of an installed application; '
+            f'SLIPSTREAM["FRESHNESS"]["CACHED_MODELS"] names {", ".join(unknown)}, which is no model of an installed app; '
             'write "app.Model", "app.*" or "*".'
         )
     hooks.install_hooks()
