@@ -16,6 +16,7 @@ from protocol_model.mutations import MUTATIONS, Mutation
 from protocol_model.slices import BY_NAME, SLICES
 from protocol_model.system import System
 from protocol_model.world import Slice, Steps
+
 from slipstream.freshness.protocol import fences, stamps
 
 LEASE_MUTATIONS = {

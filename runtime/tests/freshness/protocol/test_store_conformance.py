@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from protocol_model.redis_server import RedisServer
 from redis import Redis
+
 from slipstream.freshness.protocol import stamps
 from slipstream.freshness.protocol.stamps import Miss, StoreState, Value
 from slipstream.freshness.protocol.store import Store

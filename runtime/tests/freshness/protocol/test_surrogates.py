@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from slipstream.freshness.protocol.surrogates import MOST_KEYS, MOST_PURGE_KEYS, page_keys, purge_keys
 from slipstream.freshness.protocol.tags import Tag
 

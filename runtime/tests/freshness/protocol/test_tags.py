@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from slipstream.freshness.protocol.reads import MOST_BRANCHES, Both, Either, Equal, Predicate, Unknown, carried_tags
 from slipstream.freshness.protocol.tags import (
     Column,

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 
-from slipstream.freshness.protocol import fences, stamps
-from slipstream.freshness.protocol.stamps import Proof, Value
-
 from protocol_model.setting import Setting, with_accelerator, with_page, with_reader
 from protocol_model.world import Page, Reader, Stored, World
+from slipstream.freshness.protocol import fences, stamps
+from slipstream.freshness.protocol.stamps import Proof, Value
 
 Successors = Iterator[tuple[str, World]]
 

@@ -6,11 +6,10 @@ between check and index; `insertion` explores, with time, that the protocol's se
 
 from collections.abc import Iterator
 
-from slipstream.freshness.protocol import fences, stamps
-from slipstream.freshness.protocol.stamps import Proof
-
 from protocol_model.setting import Setting, with_accelerator, with_writer
 from protocol_model.world import Accelerator, Page, World
+from slipstream.freshness.protocol import fences, stamps
+from slipstream.freshness.protocol.stamps import Proof
 
 Successors = Iterator[tuple[str, World]]
 

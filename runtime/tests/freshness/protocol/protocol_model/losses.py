@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 
-from slipstream.freshness.protocol.stamps import StoreState
-
 from protocol_model.setting import Setting, without
 from protocol_model.world import FOREVER_MS, World
+from slipstream.freshness.protocol.stamps import StoreState
 
 Successors = Iterator[tuple[str, World]]
 

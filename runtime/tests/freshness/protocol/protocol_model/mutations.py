@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from protocol_model.world import Steps
 from slipstream.freshness.protocol import fences, stamps
 from slipstream.freshness.protocol.fences import Fence
 from slipstream.freshness.protocol.stamps import Miss, Proof, Stamp, StoreState, Value
-
-from protocol_model.world import Steps
 
 ONE_WRITER = "a writer that may die or fail at every step, two fillers"
 TWO_WRITERS = "two writers of one tag, one may die, a filler"

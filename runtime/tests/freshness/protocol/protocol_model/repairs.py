@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 
-from slipstream.freshness.protocol import fences, stamps
-
 from protocol_model.delivery import begin_purge
 from protocol_model.setting import Setting, with_accelerator, with_writer
 from protocol_model.world import FOREVER_MS, Daemon, World, Writer
+from slipstream.freshness.protocol import fences, stamps
 
 Successors = Iterator[tuple[str, World]]
 

@@ -1,9 +1,8 @@
 """One slice with one order of steps: what its step machines share."""
 
+from protocol_model.world import Accelerator, Page, Reader, Slice, Steps, World, Write, Writer
 from slipstream.freshness.protocol import stamps
 from slipstream.freshness.protocol.stamps import Proof
-
-from protocol_model.world import Accelerator, Page, Reader, Slice, Steps, World, Write, Writer
 
 
 class Setting:

@@ -12,9 +12,6 @@ Safety, in every state:
 
 from collections.abc import Iterator
 
-from slipstream.freshness.protocol import fences, stamps
-from slipstream.freshness.protocol.stamps import StoreState, Value
-
 from protocol_model.builds import page_steps, reader_steps
 from protocol_model.delivery import accelerator_steps
 from protocol_model.losses import loss_steps
@@ -22,6 +19,8 @@ from protocol_model.repairs import daemon_steps, reaper_steps
 from protocol_model.setting import Setting
 from protocol_model.transactions import database_steps, outside_writer_steps, writer_steps
 from protocol_model.world import FOREVER_MS, Accelerator, Daemon, Page, Reader, Slice, Steps, Stored, World, Writer
+from slipstream.freshness.protocol import fences, stamps
+from slipstream.freshness.protocol.stamps import StoreState, Value
 
 Successors = Iterator[tuple[str, World]]
 

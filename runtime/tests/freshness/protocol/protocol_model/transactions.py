@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 
-from slipstream.freshness.protocol import stamps
-from slipstream.freshness.protocol.stamps import Proof
-
 from protocol_model.delivery import begin_purge
 from protocol_model.setting import Setting, with_writer
 from protocol_model.world import World
+from slipstream.freshness.protocol import stamps
+from slipstream.freshness.protocol.stamps import Proof
 
 Successors = Iterator[tuple[str, World]]
 
