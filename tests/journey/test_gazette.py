@@ -17,7 +17,7 @@ import pytest
 from sites import Site
 
 SERVICES = {
-    "database", "cache", "broker", "mail", "app-1", "app-2", "workers-high", "workers-default", "workers-low", "beat",
+    "database", "cache", "broker", "mail", "app-1", "app-2", "workers-high", "workers-default", "workers-low",
     "accelerator", "accelerator-log", "edge",
 }  # fmt: skip
 

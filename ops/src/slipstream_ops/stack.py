@@ -36,7 +36,7 @@ def _check_network(value: str) -> str:
 
 
 def _check_host_name(value: str) -> str:
-    if not re.fullmatch(r"(?=.{1,253}$)(\*\.)?([a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9])?\.?)+", value):
+    if not re.fullmatch(r"(?=.{1,253}$)([a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9])?\.?)+", value):
         raise ValueError("write a host name such as www.example.org, without scheme, port or path")
     return value.lower()
 
@@ -255,6 +255,8 @@ def _complain_of(error: ValidationError, path: Path, text: str) -> Complaint:
         hint = f'Did you mean "{guess}"?' if guess else f"Known here: {', '.join(known)}"
         return Complaint(doing, f'"{name}" is not a {kind} of the stack file', hint)
     message = str(first["msg"]).removeprefix("Value error, ")
+    if first["type"] == "tuple_type":
+        message = f"write a list: [{as_toml_value(first['input'])}]"
     value = first["input"]
     shown = f'"{value}"' if isinstance(value, str) else repr(value)
     return Complaint(

@@ -132,7 +132,7 @@ def test_tasks_of_every_queue_are_done_under_the_request_that_sent_them() -> Non
         )
         for name, service in (("unnamed", "default"), ("own", "default"), ("high", "high"), ("low", "low")):
             assert eventually((workers.marks / name).exists), f"{name} was not done\n{workers.log_of(f'workers-{service}')}"
-        assert eventually((workers.marks / "tick").exists), workers.log_of("beat")
+        assert eventually((workers.marks / "tick").exists), workers.log_of("workers-high")
         lines = [json.loads(line) for line in workers.log_of("workers-high").splitlines() if line.startswith('{"time"')]
         assert [line["request_id"] for line in lines if line["message"] == "marked high"] == ["edge-7"]
 

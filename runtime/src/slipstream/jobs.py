@@ -64,7 +64,7 @@ def read_request_id(task: Any = None, **kwargs: Any) -> None:
 
 
 def prepare_worker() -> None:
-    """For the processes ``celery worker`` and ``celery beat``: the project's LOGGING instead of Celery's, and a sign of life.
+    """For the process ``celery worker``: the project's LOGGING instead of Celery's, and a sign of life.
 
     The file named in ``SLIPSTREAM_READY`` exists from when the worker has its broker until it stops.
     """
@@ -75,13 +75,12 @@ def prepare_worker() -> None:
     if named := os.environ.get(wire.READY_VARIABLE):
         ready = Path(named)
         ready.unlink(missing_ok=True)  # left by a process that was killed
-        for signal in (signals.worker_ready, signals.beat_init):
-            signal.connect(lambda **kwargs: ready.touch(), weak=False)
+        signals.worker_ready.connect(lambda **kwargs: ready.touch(), weak=False)
         signals.worker_shutting_down.connect(lambda **kwargs: ready.unlink(missing_ok=True), weak=False)
 
 
 def leave_shell_out() -> None:
-    """Spare each worker and beat the 14 MB of a terminal toolkit that Celery's command line imports for ``celery amqp repl``."""
+    """Spare each worker the 14 MB of a terminal toolkit that Celery's command line imports for ``celery amqp repl``."""
     if os.environ.get(wire.READY_VARIABLE):
         empty = ModuleType("click_repl")
         empty.register_repl = lambda *arguments, **options: None  # type: ignore[attr-defined]

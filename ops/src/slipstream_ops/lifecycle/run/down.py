@@ -49,7 +49,7 @@ def stop_side_by_side(names: Sequence[str], supervisor: Supervisor, say: Say) ->
 def layer_named_by(service: str) -> str:
     """The layer that a service's name begins with: "app-1" and "workers-high" belong to app server and workers."""
     first = service.split("-")[0]
-    return {"app": "appserver", "beat": "workers"}.get(first, first)
+    return {"app": "appserver"}.get(first, first)
 
 
 def destroy(state: State) -> None:

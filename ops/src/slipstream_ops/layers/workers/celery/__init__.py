@@ -1,4 +1,4 @@
-"""Celery: one worker for each queue by priority, and beat when the project schedules anything.
+"""Celery: one worker for each queue by priority; beat runs inside the first one when the project schedules anything.
 
 Its configuration is the command line, so that nothing of the project's own is replaced: what the project sets in its Celery
 application (serialisers, routes, acks_late) stays.
@@ -43,6 +43,7 @@ LENDS: tuple[Lent, ...] = ()  # Celery is the project's own, the client comes wi
 
 CELERY_DEFAULT_QUEUE = "celery"
 BEAT = "beat"
+BEAT_QUEUE = "high"
 
 
 def endpoints(config: StackFile, host: Host) -> tuple[EndpointNeed, ...]:
@@ -99,25 +100,32 @@ def worker_command(stack: Stack, host: Host, queue: str) -> tuple[str, ...]:
         "--without-gossip",
         "--without-mingle",
         "--without-heartbeat",
+        *beat_options(stack, host, queue),
     )
 
 
+def beat_options(stack: Stack, host: Host, queue: str) -> tuple[str, ...]:
+    """Beat as a child of the worker for people who wait, whose tasks are the shortest: nothing when there is no schedule.
+
+    A beat of its own would load the whole project once more (49 MB on the gazette; a child of a worker shares its pages).
+    One beat in the whole stack: two would send each scheduled task twice.
+    """
+    is_here = queue == BEAT_QUEUE and stack.project.has_schedule and host == stack.host_of("workers")
+    return ("--beat", f"--schedule={stack.state.data / BEAT / 'schedule'}") if is_here else ()
+
+
 def services(stack: Stack, host: Host) -> tuple[Service, ...]:
-    found = [service_of(stack, host, f"workers-{queue}", worker_command(stack, host, queue)) for queue in wire.QUEUES]
-    # One beat in the whole stack: two would send each scheduled task twice.
-    if stack.project.has_schedule and host == stack.host_of("workers"):
-        schedule = stack.state.data / BEAT / "schedule"
-        found.append(service_of(stack, host, BEAT, celery(stack, "beat", f"--schedule={schedule}", "--pidfile=")))
-    return tuple(found)
+    return tuple(service_of(stack, host, queue) for queue in wire.QUEUES)
 
 
-def service_of(stack: Stack, host: Host, name: str, command: tuple[str, ...]) -> Service:
+def service_of(stack: Stack, host: Host, queue: str) -> Service:
+    name = f"workers-{queue}"
     ready = stack.state.run / name / "ready"
-    folders = (stack.state.run / name, stack.state.data / BEAT) if name == BEAT else (stack.state.run / name,)
+    folders = (stack.state.run / name, *([stack.state.data / BEAT] if beat_options(stack, host, queue) else []))
     return Service(
         name=name,
         layer="workers",
-        command=command,
+        command=worker_command(stack, host, queue),
         account="app",
         # Exists from when it has its broker until it stops. `celery inspect ping` would cost a second of processor time.
         probe=CommandProbe(Command(("test", "-e", str(ready)), why=f"looking whether {name} is ready")),
