@@ -144,6 +144,28 @@ def test_orphans_are_known_by_pid_and_birth_and_ended(state: State) -> None:
         stranger.wait()
 
 
+def test_orphans_that_nobody_wrote_down_are_known_by_their_mark(state: State) -> None:
+    """A service that was restarted after the last record, as in a stack that runs detached."""
+    marked = service("marked", "exec sleep 600")
+    titled = service("titled", f"cd {state.data}/titled && exec env -i sleep 600", folders=(state.data / "titled",))
+    supervisor = supervise(state, marked, titled)
+    for one in (marked, titled):
+        starting.start_service(one, state, supervisor)
+    orphans = [found.pid for found in supervisor.states().values()]
+    other = subprocess.Popen(["sleep", "600"], env={**os.environ, supervisord.STATE_VARIABLE: str(state.root)})
+    try:
+        assert supervisor.pid
+        os.kill(supervisor.pid, signal.SIGKILL)
+        wait_until(lambda: supervisor.pid is None)
+        wait_until(lambda: all(psutil.Process(pid).ppid() == 1 for pid in orphans))
+        assert leftovers.end_leftovers(state) == ["marked", "titled"]
+        assert not [pid for pid in orphans if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
+        assert other.poll() is None, "who has a parent is left alone"
+    finally:
+        other.kill()
+        other.wait()
+
+
 def test_down_works_without_the_project(state: State) -> None:
     services = (service("cache", "exec sleep 600"), service("edge", "exec sleep 600", layer="edge"))
     supervisor = supervise(state, *services)

@@ -56,7 +56,7 @@ def render(services: Iterable[Service], host: Host, state: State) -> File:
         {
             "service": service,
             "command": shlex.join(service.command).replace("%", "%%"),
-            "environment": ",".join(_quote(name, value) for name, value in sorted(_environment(service).items())),
+            "environment": ",".join(_quote(name, value) for name, value in sorted(_environment(service, state).items())),
             "user": ACCOUNT_PREFIX + service.account if host.is_root and not service.drops_itself else None,
             "directory": service.directory or state.root,
             "log": state.logs / f"{service.name}.log",
@@ -85,8 +85,13 @@ def programs_services(programs: list[dict[str, Any]]) -> list[Service]:
     return [program["service"] for program in programs]
 
 
-def _environment(service: Service) -> dict[str, str]:
-    return {"PATH": SYSTEM_FOLDERS, "LANG": "C.UTF-8", **service.environment}
+SERVICE_VARIABLE, STATE_VARIABLE = "SLIPSTREAM_SERVICE", "SLIPSTREAM_STATE"
+"""By these a service is known whose process manager died."""
+
+
+def _environment(service: Service, state: State) -> dict[str, str]:
+    marks = {SERVICE_VARIABLE: service.name, STATE_VARIABLE: str(state.root)}
+    return {"PATH": SYSTEM_FOLDERS, "LANG": "C.UTF-8", **service.environment, **marks}
 
 
 def _quote(name: str, value: str) -> str:
