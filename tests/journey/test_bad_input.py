@@ -184,3 +184,16 @@ def test_down_while_up_has_started_nothing_yet(project: Site) -> None:
     opened = state.open_state(project.folder)
     with state.locked(opened, "starting the stack"):
         assert "is changing this stack right now" in project.complaint("down")
+
+
+def test_a_full_disk_is_told_before_anything_is_started(project: Site) -> None:
+    project.state.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", project.state], check=True)
+    try:
+        said = project.complaint("up", "--detach")
+        assert "MB are free" in said and "nothing was changed" in said
+        subprocess.run(["dd", "if=/dev/zero", f"of={project.state}/filler", "bs=1M"], capture_output=True, check=False)
+        project.complaint("up", "--detach")
+        assert "the stack is not running" in project.complaint("status")
+    finally:
+        subprocess.run(["umount", project.state], check=True)
