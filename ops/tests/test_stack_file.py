@@ -70,7 +70,6 @@ def test_no_file_and_an_empty_file_are_complete_stacks(tmp_path: Path) -> None:
         ("[site]\nnames = ['https://example.org/']\n", 2, "without scheme"),
         ("[site]\nnames = []\n", 2, "at least 1"),
         ("[site]\nnames = 'www.example.org'\n", 2, 'write a list: ["www.example.org"]'),
-        ("[site]\nnames = ['*.example.org']\n", 2, "write a host name"),
         ("[site.redirects]\n'old' = '/new/'\n", 2, 'begins with "/"'),
         ("[site]\nredirects = { '/a/' = 'javascript:x' }\n", 2, "http(s) URL"),
         ("[accelerator]\npurgers = ['everyone']\n", 2, "does not appear to be an IPv4 or IPv6 network"),

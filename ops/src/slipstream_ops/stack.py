@@ -36,7 +36,7 @@ def _check_network(value: str) -> str:
 
 
 def _check_host_name(value: str) -> str:
-    if not re.fullmatch(r"(?=.{1,253}$)([a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9])?\.?)+", value):
+    if not re.fullmatch(r"(?=.{1,253}$)(\*\.)?([a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9])?\.?)+", value):
         raise ValueError("write a host name such as www.example.org, without scheme, port or path")
     return value.lower()
 
@@ -90,6 +90,11 @@ class Site(Section):
         "_ga", "_ga_*", "_gid", "_gat*", "_fbp", "_gcl_*", "_hj*", "_pk_*", "__utm*", "cookieconsent*",
     )  # fmt: skip
     ignored_parameters: tuple[NamePattern, ...] = ("utm_*", "gclid", "fbclid", "msclkid", "mc_cid", "mc_eid", "_ga")
+
+    @property
+    def plain_name(self) -> str:
+        """The first name that a browser can be sent to: "*.example.org" stands for many."""
+        return next((name for name in self.names if not name.startswith("*")), "localhost")
 
 
 class ProjectSection(Section):

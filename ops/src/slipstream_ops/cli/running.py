@@ -125,7 +125,7 @@ def watch(stack: Stack, supervisor: Supervisor) -> None:
 
 def addresses(stack: Stack) -> dict[str, str]:
     """Where things are, by what a person calls them."""
-    name = stack.config.site.names[0]
+    name = stack.config.site.plain_name
     found = {"site": f"https://{name}:{stack.endpoint('edge.https').port}/".replace(":443/", "/")}
     found["http"] = f"http://{name}:{stack.endpoint('edge.http').port}/".replace(":80/", "/")
     for endpoint, title in (

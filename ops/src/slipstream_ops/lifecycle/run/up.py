@@ -157,7 +157,7 @@ def front_page(stack: Stack) -> HttpProbe:
     """GET / as a visitor of this machine would."""
     endpoint = stack.endpoint("edge.https")
     address = "127.0.0.1" if endpoint.address == "0.0.0.0" else endpoint.address
-    return HttpProbe((address, endpoint.port), "/", stack.config.site.names[0], tls=True, timeout_seconds=60)
+    return HttpProbe((address, endpoint.port), "/", stack.config.site.plain_name, tls=True, timeout_seconds=60)
 
 
 def stop_stack(stack: Stack, host: Host, supervisor: Supervisor, say: Say = lambda line: None) -> None:
