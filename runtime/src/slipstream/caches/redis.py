@@ -73,7 +73,7 @@ class _Exchanging:
         """Say whether the server has closed this idle connection."""
         try:
             return bool(self.can_read(0))  # type: ignore[attr-defined]
-        except Exception:
+        except Exception:  # whatever it says: a connection that cannot be asked is not used again
             return True
 
     def close(self) -> None:
